@@ -1,0 +1,171 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Warnings are errors in every target of ours, unmarked unsafe code is one of them, and an import is
+// visible only in the file that writes it.
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+// Generated code is not ours to warn about.
+let generatedSettings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault")]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
+let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+
+let package = Package(
+    name: "groot-fleet",
+    products: [
+        .executable(name: "groot-gateway", targets: ["Gateway"]),
+        .executable(name: "groot-worker", targets: ["Worker"]),
+        .executable(name: "groot-agent", targets: ["RobotAgent"]),
+        .executable(name: "groot-sim", targets: ["Simulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // C libraries: module maps and inline shims, each imported by exactly one Swift target.
+        .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CMuJoCo", providers: [.apt(["libmujoco-dev", "libosmesa6-dev"])]),
+        .target(name: "CONNXRuntime", linkerSettings: [.linkedLibrary("dl")]),
+
+        // Libraries: arrows point down only.
+        .target(name: "GrootCore", dependencies: [logging, collections, histogram], swiftSettings: settings),
+        .target(
+            name: "GrootAPI",
+            dependencies: ["GrootCore", grpcCore, grpcProtobuf, protobuf],
+            exclude: ["Protos"],
+            swiftSettings: generatedSettings
+        ),
+        .target(
+            name: "GrootAdmin",
+            dependencies: ["GrootCore", hummingbird, logging, lifecycle],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "HTTP2",
+            dependencies: ["CNGHTTP2", "GrootCore", nioCore, nioPosix, logging, collections],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "ROS1",
+            dependencies: [
+                "GrootCore", nioCore, nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"), logging, crypto,
+                collections,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "GrootStore",
+            dependencies: ["CPostgres", "GrootCore", logging, collections, subprocess],
+            swiftSettings: settings
+        ),
+
+        // Executables: they never import each other.
+        .executableTarget(
+            name: "Gateway",
+            dependencies: [
+                "GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2", argumentParser, nioCore, nioPosix,
+                grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, collections, logging,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "Worker",
+            dependencies: [
+                "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", argumentParser, grpcCore, grpcTransport,
+                grpcProtobuf, protobuf, lifecycle, collections, crypto, logging,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "RobotAgent",
+            dependencies: [
+                "GrootCore", "GrootAPI", "GrootAdmin", "ROS1", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
+                protobuf, lifecycle, collections, histogram, logging,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "Simulator",
+            dependencies: [
+                "CMuJoCo", "GrootCore", "GrootAdmin", "ROS1", argumentParser, lifecycle, collections, logging,
+            ],
+            resources: [.embedInCode("Resources/cell.xml")],
+            swiftSettings: settings
+        ),
+
+        // Tests.
+        .target(
+            name: "GrootTesting",
+            dependencies: ["GrootCore", subprocess, logging],
+            path: "Tests/GrootTesting",
+            swiftSettings: settings
+        ),
+        .testTarget(name: "GrootCoreTests", dependencies: ["GrootCore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "HTTP2Tests",
+            dependencies: ["HTTP2", "GrootTesting", nioCore, nioPosix],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ROS1Tests",
+            dependencies: ["ROS1", "GrootTesting", nioCore, nioPosix],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "GrootStoreTests", dependencies: ["GrootStore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: ["Gateway", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: ["Worker", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "RobotAgentTests",
+            dependencies: ["RobotAgent", "ROS1", "GrootTesting"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "ROS1", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "SystemTests",
+            dependencies: ["GrootCore", "GrootAPI", "GrootTesting", "ROS1"],
+            swiftSettings: settings
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+#include <GL/osmesa.h>
+#include <mujoco/mujoco.h>

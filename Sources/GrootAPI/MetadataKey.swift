@@ -1,0 +1,18 @@
+/// Request and response metadata that the gateway reads or writes; bodies it never decodes.
+package enum MetadataKey {
+    /// Robot that speaks.
+    package static let robot = "groot-robot"
+    /// Checkpoint selector; absent means any worker that serves exactly one.
+    package static let checkpoint = "groot-checkpoint"
+    /// Milliseconds until the robot has no motion left, at the moment of sending.
+    package static let runway = "groot-runway-ms"
+    /// Counts observations of one episode.
+    package static let observation = "groot-observation"
+    /// One id from robot to database.
+    package static let requestID = "groot-request-id"
+    /// Set by the gateway on responses: the worker that answered.
+    package static let worker = "groot-worker"
+    /// Set by the gateway on responses: attempts it made.
+    package static let attempts = "groot-attempts"
+    package static let traceparent = "traceparent"
+}

@@ -1,0 +1,51 @@
+/// An instant on this machine's monotonic clock, in nanoseconds since an arbitrary origin.
+///
+/// State machines take instants as parameters and never read a clock themselves, so that tests choose
+/// the time. Instants of two machines (or of two boots) must never be compared.
+package struct MonotonicInstant: Hashable, Comparable, Sendable, Codable {
+    package var nanoseconds: Int64
+
+    package init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// Reads `CLOCK_MONOTONIC`.
+    package static func now() -> MonotonicInstant {
+        let (seconds, attoseconds) = origin.duration(to: .now).components
+        return MonotonicInstant(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+
+    package func advanced(by duration: Duration) -> MonotonicInstant {
+        MonotonicInstant(nanoseconds: nanoseconds + duration.nanoseconds)
+    }
+
+    package func duration(to other: MonotonicInstant) -> Duration {
+        .nanoseconds(other.nanoseconds - nanoseconds)
+    }
+
+    package static func < (left: MonotonicInstant, right: MonotonicInstant) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+
+    package static func + (instant: MonotonicInstant, duration: Duration) -> MonotonicInstant {
+        instant.advanced(by: duration)
+    }
+
+    package static func - (left: MonotonicInstant, right: MonotonicInstant) -> Duration {
+        right.duration(to: left)
+    }
+
+    private static let origin = SuspendingClock.now
+}
+
+extension Duration {
+    /// Whole nanoseconds; saturates after 292 years.
+    package var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds.multipliedReportingOverflow(by: 1_000_000_000).overflow
+            ? (seconds < 0 ? .min : .max) : seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    }
+
+    package var milliseconds: Double { Double(nanoseconds) / 1e6 }
+    package var seconds: Double { Double(nanoseconds) / 1e9 }
+}

@@ -1,0 +1,1 @@
+enum ROS1Skeleton {}
