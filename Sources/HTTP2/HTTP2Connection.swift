@@ -111,6 +111,12 @@ package final class HTTP2Connection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
+    /// Closes the socket without a word, as a crash would.
+    package func abort() {
+        closeReason = "aborted"
+        context?.close(promise: nil)
+    }
+
     /// The socket could not be opened.
     func connectFailed(_ reason: String) {
         closeReason = reason

@@ -76,6 +76,12 @@ package final class HTTP2Server: Sendable {
         forEach { $0.close(.noError, reason: "the server stops") }
     }
 
+    /// Closes everything without a word, as a crash would. For tests of what peers make of that.
+    package func abort() async {
+        await stopListening()
+        forEach { $0.abort() }
+    }
+
     private func stopListening() async {
         let listener = state.withLock { state in
             defer { state.listener = nil }

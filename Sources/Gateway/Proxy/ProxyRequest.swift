@@ -225,7 +225,7 @@ final class ProxyRequest: HTTP2StreamHandler {
             return
         }
         shared.metrics.deadline.increment()
-        let waited = isWaiting ? ": " + pool.refusal(head?.checkpoint).message : ""
+        let waited = isWaiting ? head.map { ": " + refusal($0).message } ?? "" : ""
         answer(GRPCStatus(.deadlineExceeded, "the deadline passed at the gateway\(waited)"), from: attempt?.upstream)
     }
 
