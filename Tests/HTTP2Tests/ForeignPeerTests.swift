@@ -20,7 +20,7 @@ struct ForeignPeerTests {
     @Test
     func nghttpSeesTrailers() async throws {
         try await withServer { base in
-            let output = try await run("nghttp", ["-v", "--no-color", "-H", ":method: POST", base + "/echo"])
+            let output = try await run("nghttp", ["-v", "-H", ":method: POST", base + "/echo"])
             #expect(output.contains("x-end: yes"), "\(output)")
         }
     }
