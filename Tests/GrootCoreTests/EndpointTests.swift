@@ -14,7 +14,9 @@ struct EndpointTests {
         #expect(try Endpoint(parsing: text, defaultPort: 8090) == expected)
     }
 
-    @Test(arguments: ["", "  ", ":80", "host:", "host:x", "host:70000", "::1", "[::1", "[::1]x", "unix:relative", "a b", "http://x"])
+    @Test(arguments: [
+        "", "  ", ":80", "host:", "host:x", "host:70000", "::1", "[::1", "[::1]x", "unix:relative", "a b", "http://x",
+    ])
     func refusesAndQuotesTheText(text: String) {
         let error = #expect(throws: EndpointError.self) { try Endpoint(parsing: text, defaultPort: 1) }
         #expect(error?.description.contains("\"\(text)\"") == true)
