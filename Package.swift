@@ -136,7 +136,7 @@ let package = Package(
         .testTarget(name: "GrootCoreTests", dependencies: ["GrootCore", "GrootTesting"], swiftSettings: settings),
         .testTarget(
             name: "HTTP2Tests",
-            dependencies: ["HTTP2", "GrootTesting", nioCore, nioPosix],
+            dependencies: ["HTTP2", "GrootCore", "GrootTesting", nioCore, nioPosix, subprocess],
             swiftSettings: settings
         ),
         .testTarget(
@@ -147,7 +147,10 @@ let package = Package(
         .testTarget(name: "GrootStoreTests", dependencies: ["GrootStore", "GrootTesting"], swiftSettings: settings),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["Gateway", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            dependencies: [
+                "Gateway", "GrootCore", "GrootAPI", "GrootTesting", "HTTP2", grpcCore, grpcTransport, grpcProtobuf,
+                protobuf, nioCore, nioPosix, logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
