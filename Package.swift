@@ -89,6 +89,9 @@ let package = Package(
         .target(
             name: "GrootStore",
             dependencies: ["CPostgres", "GrootCore", logging, collections, subprocess],
+            resources: [
+                .embedInCode("Migrations/m0001_fleet.up.sql"), .embedInCode("Migrations/m0001_fleet.down.sql"),
+            ],
             swiftSettings: settings
         ),
 
