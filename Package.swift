@@ -147,7 +147,11 @@ let package = Package(
             dependencies: ["ROS1", "GrootTesting", nioCore, nioPosix],
             swiftSettings: settings
         ),
-        .testTarget(name: "GrootStoreTests", dependencies: ["GrootStore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "GrootStoreTests",
+            dependencies: ["GrootStore", "GrootCore", "GrootTesting", logging, subprocess],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "GatewayTests",
             dependencies: ["Gateway", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],

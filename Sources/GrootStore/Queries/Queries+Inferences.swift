@@ -1,6 +1,6 @@
 extension Queries {
     /// Where a batch lands before it is merged: one per connection, emptied by every commit, no constraint.
-    static let createInferenceStaging = """
+    package static let createInferenceStaging = """
         CREATE TEMPORARY TABLE IF NOT EXISTS inference_staging (
             robot text, boot text, sequence bigint, episode_id uuid, request_id text, observation_index bigint,
             worker text, checkpoint text, captured_at_unix_ns bigint, latency_ns bigint, runway_at_send_ns bigint,
