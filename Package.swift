@@ -89,6 +89,9 @@ let package = Package(
         .target(
             name: "GrootStore",
             dependencies: ["CPostgres", "GrootCore", logging, collections, subprocess],
+            resources: [
+                .embedInCode("Migrations/m0001_fleet.up.sql"), .embedInCode("Migrations/m0001_fleet.down.sql"),
+            ],
             swiftSettings: settings
         ),
 
@@ -144,7 +147,11 @@ let package = Package(
             dependencies: ["ROS1", "GrootTesting", nioCore, nioPosix],
             swiftSettings: settings
         ),
-        .testTarget(name: "GrootStoreTests", dependencies: ["GrootStore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "GrootStoreTests",
+            dependencies: ["GrootStore", "GrootCore", "GrootTesting", logging, subprocess],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "GatewayTests",
             dependencies: [
