@@ -162,7 +162,11 @@ let package = Package(
             dependencies: ["RobotAgent", "ROS1", "GrootTesting"],
             swiftSettings: settings
         ),
-        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "ROS1", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Simulator", "ROS1", "GrootTesting"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SystemTests",
             dependencies: ["GrootCore", "GrootAPI", "GrootTesting", "ROS1"],
