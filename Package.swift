@@ -153,7 +153,10 @@ let package = Package(
         ),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["Worker", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf, logging],
+            dependencies: [
+                "Worker", "GrootAPI", "GrootCore", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf, protobuf,
+                lifecycle, logging,
+            ],
             exclude: ["Fixtures"],
             swiftSettings: settings
         ),

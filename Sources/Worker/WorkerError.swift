@@ -1,3 +1,4 @@
+import Foundation
 package import GRPCCore
 
 /// Everything the worker can fail with.
@@ -37,7 +38,7 @@ package struct WorkerError: Error, CustomStringConvertible {
     }
 
     package var description: String {
-        cause.map { "\(message) (\($0))" } ?? message
+        cause.map { "\(message) (\($0.localizedDescription))" } ?? message
     }
 }
 

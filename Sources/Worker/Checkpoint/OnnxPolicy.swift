@@ -78,7 +78,7 @@ package actor OnnxPolicy: BatchRunner {
         let row = PolicyInput.zeros(for: description)
         for batch in 1...maxBatch {
             do {
-                _ = try infer(Array(repeating: row, count: batch))
+                for chunk in try infer(Array(repeating: row, count: batch)).chunks { _ = try chunk.get() }
             } catch {
                 throw WorkerError(
                     .badCheckpoint,
@@ -120,9 +120,6 @@ package actor OnnxPolicy: BatchRunner {
                 )
             }
             return .success(values)
-        }
-        if case .failure(let error) = chunks.first(where: { $0.isFailure }), chunks.allSatisfy(\.isFailure) {
-            throw error
         }
         return BatchResult(
             chunks: chunks,

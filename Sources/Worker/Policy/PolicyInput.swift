@@ -33,10 +33,6 @@ package struct PolicyInput: Sendable, Equatable {
 package typealias ChunkResult = Result<[Float], WorkerError>
 
 extension Result {
-    var isFailure: Bool {
-        if case .failure = self { true } else { false }
-    }
-
     /// Catches what an asynchronous body throws.
     init(_ body: () async throws(Failure) -> Success) async {
         do throws(Failure) {
