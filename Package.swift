@@ -24,6 +24,7 @@ let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", p
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -108,7 +109,7 @@ let package = Package(
             name: "Worker",
             dependencies: [
                 "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", argumentParser, grpcCore, grpcTransport,
-                grpcProtobuf, protobuf, lifecycle, collections, crypto, logging,
+                grpcProtobuf, protobuf, lifecycle, unixSignals, collections, crypto, logging,
             ],
             swiftSettings: settings
         ),
@@ -162,7 +163,11 @@ let package = Package(
         ),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["Worker", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            dependencies: [
+                "Worker", "GrootAPI", "GrootCore", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf, protobuf,
+                lifecycle, logging,
+            ],
+            exclude: ["Fixtures"],
             swiftSettings: settings
         ),
         .testTarget(
