@@ -1,4 +1,4 @@
-import GrootCore
+package import GrootCore
 
 /// The plan: one target per 100 Hz control tick, on absolute tick numbers.
 ///

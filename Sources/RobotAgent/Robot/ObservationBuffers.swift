@@ -1,4 +1,4 @@
-import Collections
+import DequeModule
 package import GrootCore
 
 /// One camera image as it came, with the stamp its publisher gave it.

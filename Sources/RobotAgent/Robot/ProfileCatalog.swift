@@ -8,7 +8,7 @@ package enum ProfileCatalog {
     package static func load(_ name: String) throws(AgentError) -> RobotProfile {
         switch name {
         case "simulator": return try RobotProfile(json: Data(PackageResources.simulator_json), source: name)
-        case "5_wheel": return try RobotProfile(json: Data(PackageResources._5_wheel_json), source: name)
+        case "5_wheel": return try RobotProfile(json: Data(PackageResources.__wheel_json), source: name)
         default: break
         }
         let json: Data
