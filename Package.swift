@@ -119,6 +119,9 @@ let package = Package(
                 "GrootCore", "GrootAPI", "GrootAdmin", "ROS1", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
                 protobuf, lifecycle, collections, histogram, logging,
             ],
+            resources: [
+                .embedInCode("Resources/profiles/simulator.json"), .embedInCode("Resources/profiles/5_wheel.json"),
+            ],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -172,7 +175,9 @@ let package = Package(
         ),
         .testTarget(
             name: "RobotAgentTests",
-            dependencies: ["RobotAgent", "ROS1", "GrootTesting"],
+            dependencies: [
+                "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
