@@ -148,7 +148,8 @@ let package = Package(
         ),
         .testTarget(
             name: "ROS1Tests",
-            dependencies: ["ROS1", "GrootTesting", nioCore, nioPosix],
+            dependencies: ["ROS1", "GrootCore", "GrootTesting", nioCore, nioPosix, logging],
+            exclude: ["Peers"],
             swiftSettings: settings
         ),
         .testTarget(

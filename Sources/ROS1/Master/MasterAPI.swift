@@ -1,6 +1,8 @@
 import Foundation
 
-/// The master's XML-RPC methods over its two state machines. Pure apart from the process id.
+/// The master's XML-RPC methods over its two state machines.
+///
+/// Pure apart from the process id.
 struct MasterAPI: Sendable {
     var registry = MasterRegistry()
     var parameters = ParameterTree()

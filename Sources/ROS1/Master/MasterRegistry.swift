@@ -8,7 +8,9 @@ enum MasterNotice: Sendable, Hashable {
     case shutdown(reason: String, to: String)
 }
 
-/// Who publishes, subscribes and serves what. Pure; `ROSMaster` owns it behind its lock.
+/// Who publishes, subscribes and serves what.
+///
+/// Pure; `ROSMaster` owns it behind its lock.
 ///
 /// Names arrive resolved. Each call returns what is to be told to nodes.
 struct MasterRegistry: Sendable {

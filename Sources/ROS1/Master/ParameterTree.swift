@@ -1,4 +1,6 @@
-/// The parameter server's values, as nested namespaces. Pure; `ROSMaster` owns it behind its lock.
+/// The parameter server's values, as nested namespaces.
+///
+/// Pure; `ROSMaster` owns it behind its lock.
 ///
 /// Keys arrive resolved (`/a/b`); `/` is the whole tree.
 struct ParameterTree: Sendable {
@@ -15,7 +17,9 @@ struct ParameterTree: Sendable {
         return value
     }
 
-    /// Stores a value; a struct becomes a namespace. Returns whom to tell.
+    /// Stores a value; a struct becomes a namespace.
+    ///
+    /// Returns whom to tell.
     mutating func set(_ key: String, to value: XMLRPCValue) throws(ROSError) -> [MasterNotice] {
         let segments = Self.segments(key)
         if segments.isEmpty {

@@ -25,7 +25,9 @@ package final class ROSMaster: Sendable {
         self.logger = logger
     }
 
-    /// Binds and returns the port. Each start begins with nothing registered.
+    /// Binds and returns the port.
+    ///
+    /// Each start begins with nothing registered.
     ///
     /// - Throws: `unreachable` when the port is taken, `invalidUse` when it runs already.
     package func start() async throws(ROSError) -> Int {

@@ -64,11 +64,11 @@ package struct JointData: ROSMessage, Hashable {
     package static let md5 = computedMD5()
     package static let variantMD5s = ["ddaca6585c203ca18b9c3978db506bed"]
 
-    /// rad
+    /// rad.
     package var q: [Double]
-    /// rad/s
+    /// rad/s.
     package var v: [Double]
-    /// rad/s^2
+    /// rad/s^2.
     package var vd: [Double]
     /// Nm, or A on robots from before 2025-08.
     package var torque: [Double]
@@ -109,11 +109,11 @@ package struct IMUData: ROSMessage, Hashable {
     )
     package static let md5 = computedMD5()
 
-    /// rad/s
+    /// rad/s.
     package var gyro: Vector3
-    /// m/s^2
+    /// m/s^2.
     package var acc: Vector3
-    /// m/s^2 without gravity
+    /// m/s^2 without gravity.
     package var freeAcc: Vector3
     package var quat: Quaternion
 

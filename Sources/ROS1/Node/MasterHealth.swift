@@ -1,4 +1,6 @@
-/// Decides from what the master answers whether it still knows this node. Pure.
+/// Decides from what the master answers whether it still knows this node.
+///
+/// Pure.
 struct MasterHealth: Sendable, Hashable {
     enum Observation: Sendable, Hashable {
         case unreachable

@@ -67,7 +67,9 @@ package final class ROSNode: Sendable {
         }
     }
 
-    /// Unregisters everything and closes all connections; idempotent. The node cannot be started again.
+    /// Unregisters everything and closes all connections; idempotent.
+    ///
+    /// The node cannot be started again.
     package func shutdown() async {
         let runtime = phase.withLock { phase -> NodeRuntime? in
             defer { phase = .stopped }

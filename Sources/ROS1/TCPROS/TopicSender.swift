@@ -52,7 +52,9 @@ final class TopicSender: Sendable {
         for link in links { link.wake() }
     }
 
-    /// Takes in a subscriber; a latched topic repeats its last message to it. False after `close`.
+    /// Takes in a subscriber; a latched topic repeats its last message to it.
+    ///
+    /// False after `close`.
     func add(_ link: SubscriberLink) -> Bool {
         state.withLock { state in
             guard !state.isClosed else { return false }

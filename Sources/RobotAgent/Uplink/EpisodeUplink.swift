@@ -1,6 +1,6 @@
 import Foundation
 import GRPCCore
-package import GrootAPI
+import GrootAPI
 package import GrootCore
 package import Logging
 import Synchronization
@@ -22,8 +22,8 @@ package struct UplinkTally: Sendable {
     /// Quantile of the latencies, nil without any.
     package func latency(_ quantile: Double) -> Duration? {
         guard !latencies.isEmpty else { return nil }
-        let sorted = latencies.sorted()
-        return sorted[min(sorted.count - 1, Int((Double(sorted.count) * quantile).rounded(.up)) - 1 < 0 ? 0 : Int((Double(sorted.count) * quantile).rounded(.up)) - 1)]
+        let rank = Int((Double(latencies.count) * quantile).rounded(.up))
+        return latencies.sorted()[min(max(rank - 1, 0), latencies.count - 1)]
     }
 }
 

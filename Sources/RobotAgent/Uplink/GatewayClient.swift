@@ -1,6 +1,6 @@
 import Foundation
-package import GRPCCore
-package import GRPCNIOTransportHTTP2
+import GRPCCore
+import GRPCNIOTransportHTTP2
 package import GrootAPI
 package import GrootCore
 
@@ -16,7 +16,7 @@ package struct GatewayClient: FleetReporting {
     private static let controlPlaneTimeout: Duration = .seconds(10)
 
     /// - Parameter checkpoint: what requests select; nil takes what the workers serve.
-    package init(endpoint: Endpoint, robot: String, checkpoint: String?) throws(AgentError) {
+    package init(endpoint: GrootCore.Endpoint, robot: String, checkpoint: String?) throws(AgentError) {
         self.robot = robot
         self.checkpoint = checkpoint
         do {

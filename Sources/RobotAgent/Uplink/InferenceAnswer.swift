@@ -1,4 +1,4 @@
-import GRPCCore
+package import GRPCCore
 package import GrootAPI
 package import GrootCore
 
