@@ -121,6 +121,7 @@ extension Store {
                 try await bringUp()
                 readiness.withLock { $0.prepared() }
                 cluster?.noteServed()
+                cluster?.leavePsqlCommand()
                 logger.notice("database ready", metadata: ["look": "\(psqlCommand ?? "psql with the --database URL")"])
                 return
             } catch {

@@ -30,6 +30,9 @@ struct ClusterLayout: Sendable, Equatable {
         }
     }
 
+    /// A command for people: psql on this database.
+    var psqlScript: String { URL(fileURLWithPath: directory).deletingLastPathComponent().path + "/psql" }
+
     /// libpq's connection text.
     func conninfo(database: String = databaseName) -> String {
         let host = socketDirectory.replacing("\\", with: "\\\\").replacing("'", with: "\\'")

@@ -50,6 +50,18 @@ package final class EmbeddedCluster: Sendable {
         "psql -h \(layout.socketDirectory) -U \(ClusterLayout.userName) \(ClusterLayout.databaseName)"
     }
 
+    /// Leaves that command as an executable `psql` beside the database, for people and scripts.
+    func leavePsqlCommand() {
+        let script = "#!/bin/sh\nexec psql -h '\(layout.socketDirectory)' -U \(ClusterLayout.userName) "
+            + "-d \(ClusterLayout.databaseName) \"$@\"\n"
+        let made = FileManager.default.createFile(
+            atPath: layout.psqlScript,
+            contents: Data(script.utf8),
+            attributes: [.posixPermissions: 0o755]
+        )
+        if !made { logger.info("cannot write the psql command", metadata: ["path": "\(layout.psqlScript)"]) }
+    }
+
     /// Process id of the running postmaster, nil when none runs.
     package var serverProcess: Int32? {
         processes.recordedPostmaster().flatMap { processes.ids().contains($0) ? $0 : nil }
