@@ -24,6 +24,7 @@ let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", p
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -89,6 +90,9 @@ let package = Package(
         .target(
             name: "GrootStore",
             dependencies: ["CPostgres", "GrootCore", logging, collections, subprocess],
+            resources: [
+                .embedInCode("Migrations/m0001_fleet.up.sql"), .embedInCode("Migrations/m0001_fleet.down.sql"),
+            ],
             swiftSettings: settings
         ),
 
@@ -105,7 +109,7 @@ let package = Package(
             name: "Worker",
             dependencies: [
                 "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", argumentParser, grpcCore, grpcTransport,
-                grpcProtobuf, protobuf, lifecycle, collections, crypto, logging,
+                grpcProtobuf, protobuf, lifecycle, unixSignals, collections, crypto, logging,
             ],
             swiftSettings: settings
         ),
@@ -114,6 +118,9 @@ let package = Package(
             dependencies: [
                 "GrootCore", "GrootAPI", "GrootAdmin", "ROS1", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
                 protobuf, lifecycle, collections, histogram, logging,
+            ],
+            resources: [
+                .embedInCode("Resources/profiles/simulator.json"), .embedInCode("Resources/profiles/5_wheel.json"),
             ],
             swiftSettings: settings
         ),
@@ -141,10 +148,15 @@ let package = Package(
         ),
         .testTarget(
             name: "ROS1Tests",
-            dependencies: ["ROS1", "GrootTesting", nioCore, nioPosix],
+            dependencies: ["ROS1", "GrootCore", "GrootTesting", nioCore, nioPosix, logging],
+            exclude: ["Peers"],
             swiftSettings: settings
         ),
-        .testTarget(name: "GrootStoreTests", dependencies: ["GrootStore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "GrootStoreTests",
+            dependencies: ["GrootStore", "GrootCore", "GrootTesting", logging, subprocess],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "GatewayTests",
             dependencies: [
@@ -155,15 +167,25 @@ let package = Package(
         ),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["Worker", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            dependencies: [
+                "Worker", "GrootAPI", "GrootCore", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf, protobuf,
+                lifecycle, logging,
+            ],
+            exclude: ["Fixtures"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "RobotAgentTests",
-            dependencies: ["RobotAgent", "ROS1", "GrootTesting"],
+            dependencies: [
+                "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf,
+            ],
             swiftSettings: settings
         ),
-        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "ROS1", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Simulator", "ROS1", "GrootTesting"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SystemTests",
             dependencies: ["GrootCore", "GrootAPI", "GrootTesting", "ROS1"],

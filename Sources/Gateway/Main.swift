@@ -1,6 +1,8 @@
 import ArgumentParser
+import Foundation
 import GrootAPI
 import GrootCore
+import GrootStore
 import Logging
 
 /// Entry point of `groot-gateway`: parse, log, control plane, data plane, admin, drain.
@@ -27,8 +29,11 @@ struct Main: AsyncParsableCommand {
     @Option(help: "PostgreSQL connection URL. Without it the gateway keeps a database of its own in --state-dir.")
     var database: String?
 
-    @Option(help: "Directory for what the gateway keeps (default: $XDG_STATE_HOME/groot-gateway).")
-    var stateDir: String?
+    @Flag(help: "Bring the schema of --database up to date first; the gateway's own database always is.")
+    var migrate = false
+
+    @Option(help: "Directory for what the gateway keeps.")
+    var stateDir = ".state/gateway"
 
     @Option(help: "Threads for the data plane.")
     var eventLoops = 1
@@ -86,9 +91,13 @@ struct Main: AsyncParsableCommand {
         let logger = Logger(label: "groot-gateway")
         let registry = MetricsRegistry()
         do {
-            // The one place where the control plane is chosen.
-            let control: any ControlPlaneService = NoControlPlane()
-            let gateway = try await GatewayProcess(checked, control: control, registry: registry, logger: logger)
+            let location: StoreConfiguration.Location =
+                if let database { .server(url: database, migrate: migrate) } else {
+                    .embedded(stateDirectory: stateDir)
+                }
+            let store = Store(configuration: .init(location: location), logger: logger, metrics: registry)
+            let control = FleetControlPlane(store: store, gateway: ProcessInfo.processInfo.hostName, logger: logger)
+            let gateway = GatewayProcess(checked, control: control, registry: registry, logger: logger)
             try await gateway.run()
         } catch let error as GatewayError {
             logger.error("the gateway cannot go on", metadata: ["error": "\(error)"])

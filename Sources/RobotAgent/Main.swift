@@ -1,4 +1,24 @@
+import ArgumentParser
+import Foundation
+import GrootCore
+
 @main
 struct Main {
-    static func main() {}
+    static func main() async {
+        LogSetup.bootstrap(level: .info)
+        let arguments = FlagSpelling.normalised(Array(CommandLine.arguments.dropFirst()))
+        do {
+            var command = try AgentCommand.parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let problems as AgentCommand.Problems {
+            FileHandle.standardError.write(Data("groot-agent:\n\(problems)\nSee groot-agent --help.\n".utf8))
+            exit(ProcessExit.usage.rawValue)
+        } catch {
+            AgentCommand.exit(withError: error)
+        }
+    }
 }

@@ -8,9 +8,9 @@ import UnixSignals
 /// plane ends, then the admin listener.
 struct GatewayProcess {
     private let control: any ControlPlaneService
-    private let dataPlane: DataPlane
     private let admin: AdminServer
     private let reports: AsyncStream<WorkerReport>
+    private let dataPlane: DataPlaneService
     private let configuration: GatewayConfiguration
     private let logger: Logger
 
@@ -19,28 +19,31 @@ struct GatewayProcess {
         control: any ControlPlaneService,
         registry: MetricsRegistry,
         logger: Logger
-    ) async throws {
+    ) {
         let (reports, continuation) = AsyncStream.makeStream(
             of: WorkerReport.self,
             // More than this many restarts of workers while the database is away: the newest matter.
             bufferingPolicy: .bufferingNewest(256)
         )
-        let endpoint = try await control.endpoint
-        let dataPlane = await DataPlane(
-            configuration: checked.gateway,
-            control: endpoint,
-            registry: registry,
-            logger: logger
-        ) { report in
-            continuation.yield(report)
-        }
+        // The data plane needs the control plane's address, which is known once that serves.
+        let running = LatestValue<DataPlane>()
         self.control = control
-        self.dataPlane = dataPlane
         self.reports = reports
         self.configuration = checked.gateway
         self.logger = logger
+        dataPlane = DataPlaneService(control: control, running: running, logger: logger) { endpoint in
+            await DataPlane(
+                configuration: checked.gateway,
+                control: endpoint,
+                registry: registry,
+                logger: logger
+            ) { report in
+                continuation.yield(report)
+            }
+        }
         admin = AdminServer(host: checked.admin.host, port: checked.admin.port, metrics: registry, logger: logger) {
-            dataPlane.notReadyReason ?? control.notReadyReason
+            guard let dataPlane = running.peek() else { return "the control plane is starting" }
+            return dataPlane.notReadyReason ?? control.notReadyReason
         }
     }
 
@@ -51,10 +54,7 @@ struct GatewayProcess {
                 .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
-                .init(
-                    service: DataPlaneService(dataPlane: dataPlane, logger: logger),
-                    successTerminationBehavior: .gracefullyShutdownGroup
-                ),
+                .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
@@ -97,10 +97,15 @@ private struct ReportService: Service {
 }
 
 private struct DataPlaneService: Service {
-    let dataPlane: DataPlane
+    let control: any ControlPlaneService
+    /// Where others find the data plane once it runs.
+    let running: LatestValue<DataPlane>
     let logger: Logger
+    let make: @Sendable (Endpoint) async -> DataPlane
 
     func run() async throws {
+        let dataPlane = await make(try await control.endpoint)
+        running.store(dataPlane)
         let address = try await dataPlane.start()
         logger.info("listens", metadata: ["peer": "\(address)"])
         // Both a signal and cancellation end the wait; either way what is in flight gets its budget.

@@ -24,7 +24,9 @@ package enum Endpoint: Hashable, Sendable, CustomStringConvertible {
             host = trimmed[trimmed.index(after: trimmed.startIndex)..<close]
             let rest = trimmed[trimmed.index(after: close)...]
             if !rest.isEmpty {
-                guard rest.hasPrefix(":") else { throw EndpointError(text: text, problem: "after ] only :port may follow") }
+                guard rest.hasPrefix(":") else {
+                    throw EndpointError(text: text, problem: "after ] only :port may follow")
+                }
                 port = try Self.port(rest.dropFirst(), of: text)
             }
         } else if let colon = trimmed.firstIndex(of: ":") {

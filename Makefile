@@ -1,0 +1,46 @@
+# Everything anyone needs, one line each. `make` alone prints this list.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ROBOTS ?= 2
+KEEP ?= 0
+FILTER ?=
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1|\2/' | column -t -s '|'
+
+setup: ## Install what is missing: system packages by name, the ONNX Runtime library
+	@scripts/setup.sh
+
+build: setup ## Build everything in release
+	@scripts/build.sh release
+
+demo: build ## One box off the pallet per robot: simulators, agents, gateway, workers, PostgreSQL (ROBOTS=8, KEEP=1)
+	@python3 scripts/demo.py --robots $(ROBOTS) $(if $(filter 1,$(KEEP)),--keep)
+
+demo-stop: ## Stop what `make demo KEEP=1` left running
+	@python3 scripts/demo.py --stop
+
+evaluate: build ## Success of the policy through the full stack, per colour and wording (EPISODES=100 MODES=async,sync ROBOTS=4)
+	@python3 scripts/evaluate.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) $(if $(ROBOTS),--robots $(ROBOTS))
+
+test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FILTER=Name for some)
+	@scripts/build.sh tests
+	@scripts/test.sh $(FILTER)
+
+lint: ## Format, import directions, unsafe code where it belongs
+	@scripts/lint.sh
+
+format: ## Rewrite the Swift sources in the project's format
+	@swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+train: ## Demonstrations, training, export, closed-loop report of the shipped policy
+	@training/train.sh
+
+generate: ## Regenerate the protobuf and gRPC code (needs protoc; builds the two generators, about 2 minutes)
+	@scripts/generate-api.sh
+
+clean: ## Remove build products and local state
+	@rm -rf .build .state
+
+.PHONY: help setup build demo demo-stop evaluate test lint format train generate clean

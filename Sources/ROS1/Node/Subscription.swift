@@ -1,0 +1,124 @@
+import GrootCore
+import Logging
+import NIOCore
+import Synchronization
+
+/// Keeps one connection per publisher of a topic, each retried with growing pauses while the master lists it.
+///
+/// Any thread; one task per publisher owns its connection.
+final class Subscription: Sendable {
+    fileprivate struct State {
+        var links: [String: Task<Void, Never>] = [:]
+        var connected: Set<String> = []
+        var updates = 0
+        var isCancelled = false
+    }
+
+    let demand: TopicDemand
+    private let callerID: String
+    private let client: XMLRPCClient
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(demand: TopicDemand, callerID: String, client: XMLRPCClient, logger: Logger) {
+        self.demand = demand
+        self.callerID = callerID
+        self.client = client
+        self.logger = logger
+    }
+
+    var connectedCount: Int { state.withLock { $0.connected.count } }
+    /// How often the publisher list changed; see `adopt(_:unlessUpdatedSince:)`.
+    var updateCount: Int { state.withLock { $0.updates } }
+
+    /// Takes the master's list as the whole truth: connects to new publishers, leaves those that are gone.
+    func update(publishers: [String]) {
+        state.withLock { $0.replace(with: publishers, start: start) }
+    }
+
+    /// Takes a registration's answer unless a newer list has arrived while the answer travelled.
+    func adopt(_ publishers: [String], unlessUpdatedSince count: Int) {
+        state.withLock { state in
+            if state.updates == count { state.replace(with: publishers, start: start) }
+        }
+    }
+
+    func cancel() async {
+        let links = state.withLock { state in
+            state.isCancelled = true
+            defer { state.links = [:] }
+            return Array(state.links.values)
+        }
+        for link in links { link.cancel() }
+        for link in links { await link.value }
+    }
+
+    private func start(_ uri: String) -> Task<Void, Never> {
+        Task { [self] in await follow(uri) }
+    }
+
+    /// Stays with one publisher until cancelled.
+    private func follow(_ uri: String) async {
+        var backoff = RetryBackoff()
+        var lastReason: ROSError.Code?
+        while !Task.isCancelled {
+            let wasAccepted = Atomic(false)
+            do {
+                try await connect(to: uri) { wasAccepted.store(true, ordering: .relaxed) }
+                lastReason = nil
+            } catch {
+                if !Task.isCancelled, error.code != lastReason {
+                    lastReason = error.code
+                    logger.warning(
+                        "no connection to a publisher; trying again",
+                        metadata: ["topic": "\(demand.topic)", "publisher": "\(uri)", "error": "\(error)"]
+                    )
+                }
+            }
+            state.withLock { state in
+                _ = state.connected.remove(uri)
+            }
+            if wasAccepted.load(ordering: .relaxed) { backoff.succeeded() }
+            // Sleep ends early only by cancellation, which the loop condition sees.
+            try? await Task.sleep(for: backoff.pause())
+        }
+    }
+
+    private func connect(to uri: String, accepted: @escaping @Sendable () -> Void) async throws(ROSError) {
+        let protocols = XMLRPCValue.array([.array([.string("TCPROS")])])
+        let offer = try await client.callROS(
+            "requestTopic",
+            [.string(callerID), .string(demand.topic), protocols],
+            at: uri
+        )
+        guard let parts = offer.array, parts.count >= 3, parts[0].string == "TCPROS", let host = parts[1].string,
+            let port = parts[2].int, (1...65535).contains(port)
+        else { throw ROSError(.malformed, "\(uri) offered no TCPROS address for \(demand.topic)") }
+        try await PublisherConnection.run(
+            to: ROSAddress(host: host, port: port),
+            demand: demand,
+            callerID: callerID,
+            group: client.group,
+            logger: logger
+        ) { [self] in
+            accepted()
+            state.withLock { state in
+                if state.links[uri] != nil { state.connected.insert(uri) }
+            }
+        }
+    }
+}
+
+extension Subscription.State {
+    mutating func replace(with publishers: [String], start: (String) -> Task<Void, Never>) {
+        guard !isCancelled else { return }
+        updates += 1
+        let wanted = Set(publishers)
+        for (uri, link) in links where !wanted.contains(uri) {
+            link.cancel()
+            links[uri] = nil
+            connected.remove(uri)
+        }
+        for uri in wanted where links[uri] == nil { links[uri] = start(uri) }
+    }
+}

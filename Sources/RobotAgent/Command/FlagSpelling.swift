@@ -1,0 +1,13 @@
+/// Makes `--action_chunk_size=20` and `--action-chunk-size 20` the same flag before the parser sees them.
+package enum FlagSpelling {
+    /// Rewrites underscores in option names only, never in values.
+    package static func normalised(_ arguments: [String]) -> [String] {
+        var rest = false
+        return arguments.map { argument in
+            if argument == "--" { rest = true }
+            guard !rest, argument.hasPrefix("--") else { return argument }
+            let name = argument.prefix { $0 != "=" }
+            return name.replacing("_", with: "-") + argument.dropFirst(name.count)
+        }
+    }
+}

@@ -1,0 +1,232 @@
+import Foundation
+package import GrootCore
+package import Logging
+package import ROS1
+import Synchronization
+
+/// The robot as the agent sees it: what it measures, and where its commands go.
+///
+/// ROS callbacks (event-loop threads) write into `ObservationBuffers` behind a mutex that covers only
+/// the exchange of values; the uplink aligns an observation out of it on demand.
+package final class GrabBoxMpcEnv: Sendable {
+    package typealias Aligned = ObservationBuffers.Aligned
+
+    package let profile: RobotProfile
+    private let node: ROSNode
+    private let logger: Logger
+    private let cameras: [RobotProfile.Camera]
+    private let buffers: Mutex<ObservationBuffers>
+    private let jointsHeard = Atomic<Int64>(.min)
+    private let frames = FrameSignal()
+    private let refusedImages = Mutex(RateLimit(every: .seconds(5)))
+    private let armPublisher: ROSPublisher<JointState>
+    private let clawPublisher: ROSPublisher<LejuClawCommand>
+
+    /// Subscribes to everything the profile and `cameraKeys` name. `node` is started and outlives the environment.
+    package init(
+        profile: RobotProfile,
+        cameraKeys: [String],
+        node: ROSNode,
+        logger: Logger
+    ) async throws(ROSError) {
+        self.profile = profile
+        self.node = node
+        self.logger = logger
+        self.cameras = profile.cameras.filter { cameraKeys.contains($0.key) }
+        self.buffers = Mutex(
+            ObservationBuffers(
+                cameras: cameras.map(\.key),
+                maximumSkew: .milliseconds(Int64(profile.limits.maximumSkewMs))
+            )
+        )
+        // Queue 2: an old command is worth nothing to a slow subscriber.
+        armPublisher = try await node.advertise(profile.topics.armCommand, as: JointState.self, queue: 2)
+        clawPublisher = try await node.advertise(profile.topics.clawCommand, as: LejuClawCommand.self, queue: 2)
+        _ = try await node.subscribe(profile.topics.jointState, to: SensorsData.self) { [weak self] message, receipt in
+            self?.heard(message, receipt)
+        }
+        _ = try await node.subscribe(profile.topics.clawState, to: LejuClawState.self) { [weak self] message, receipt in
+            self?.heard(message, receipt)
+        }
+        for camera in cameras {
+            _ = try await node.subscribe(camera.topic, to: ROSImage.self) { [weak self] message, receipt in
+                self?.heard(message, camera.key, receipt)
+            }
+        }
+    }
+
+    /// The newest aligned observation, or nil while an input is missing.
+    package func newest() -> Aligned? {
+        buffers.withLock { $0.newest() }
+    }
+
+    /// Suspends until another image arrives or `limit` has passed.
+    package func nextFrame(limit: Duration) async {
+        await frames.wait(limit: limit)
+    }
+
+    /// Measured arm joints (rad) and claws (0 to 100) now.
+    package var measuredPose: [Float]? {
+        buffers.withLock { buffers in
+            guard let joints = buffers.latestJoints, let claws = buffers.latestClaws else { return nil }
+            return joints + claws
+        }
+    }
+
+    /// Age of the newest joint state; any thread, no lock.
+    package func jointStateAge(at now: MonotonicInstant) -> Duration? {
+        let heard = jointsHeard.load(ordering: .relaxed)
+        return heard == .min ? nil : now - MonotonicInstant(nanoseconds: heard)
+    }
+
+    /// Time between two images of the slowest camera.
+    package var cameraPeriod: Duration {
+        .microseconds(Int64((cameras.map(\.periodMs).max() ?? 33.4) * 1000))
+    }
+
+    /// Topics that were never heard or fell silent.
+    package func silentTopics(at now: MonotonicInstant) -> [String] {
+        let heard = buffers.withLock { $0.lastHeard }
+        let limits = profile.limits
+        var inputs: [(topic: String, key: String, limit: Double)] = [
+            (profile.topics.jointState, "joints", limits.staleJointStateMs),
+            (profile.topics.clawState, "claws", limits.staleCameraMs),
+        ]
+        inputs += cameras.map { ($0.topic, $0.key, limits.staleCameraMs) }
+        return inputs.compactMap { input in
+            guard let last = heard[input.key] ?? nil else { return input.topic }
+            return (now - last).milliseconds > input.limit ? input.topic : nil
+        }
+    }
+
+    /// Waits until every topic is heard.
+    ///
+    /// - Throws: `AgentError` that names the silent topics after `timeout`.
+    package func waitUntilReady(timeout: Duration) async throws {
+        let start = MonotonicInstant.now()
+        var report = RateLimit(every: .seconds(2))
+        while true {
+            let now = MonotonicInstant.now()
+            let silent = silentTopics(at: now)
+            if silent.isEmpty, newest() != nil { return }
+            guard now - start < timeout else {
+                let reason =
+                    silent.isEmpty
+                    ? "images and joint state never fitted together (check the publishers' stamps)"
+                    : "nothing was heard on \(silent.joined(separator: ", "))"
+                throw AgentError(.unavailable, "the robot is not ready after \(timeout.seconds) s: \(reason)")
+            }
+            if report.admit(at: now) != nil {
+                for topic in silent { logger.info("waiting for a topic", metadata: ["topic": "\(topic)"]) }
+            }
+            await nextFrame(limit: .milliseconds(100))
+            try Task.checkCancellation()
+        }
+    }
+
+    /// Publishes one command: arms in rad, claws 0 to 100. Called by the control thread.
+    package func publish(_ command: [Float]) {
+        let header = ROSHeader(stamp: .now())
+        armPublisher.publish(
+            JointState(
+                header: header,
+                name: profile.arm.commandNames,
+                position: profile.armJoints.map { Double(command[$0]) * 180 / .pi }
+            )
+        )
+        var claws = [Double](repeating: 0, count: profile.claws.count)
+        for (index, target) in profile.claw.stateIndices.enumerated() {
+            claws[target] = Double(command[profile.claws.lowerBound + index])
+        }
+        clawPublisher.publish(
+            LejuClawCommand(
+                header: header,
+                data: EndEffectorData(
+                    name: profile.claw.commandNames,
+                    position: claws,
+                    velocity: claws.map { _ in profile.claw.velocity },
+                    effort: claws.map { _ in profile.claw.effortA }
+                )
+            )
+        )
+    }
+
+    private func heard(_ message: SensorsData, _ receipt: ROSReceipt) {
+        let angles = message.joints.q
+        guard let last = profile.jointIndices.max(), last < angles.count else {
+            refuse(topic: profile.topics.jointState, "\(angles.count) joints, the profile reads joint \(last(of: profile))")
+            return
+        }
+        let values = profile.jointIndices.map { Float(angles[$0]) }
+        guard values.allSatisfy(\.isFinite) else {
+            refuse(topic: profile.topics.jointState, "a joint angle is not finite")
+            return
+        }
+        jointsHeard.store(receipt.receivedAt.nanoseconds, ordering: .relaxed)
+        let stamp = message.header.stamp.nanoseconds
+        buffers.withLock { $0.jointsArrived(values, stamp: stamp, at: receipt.receivedAt) }
+    }
+
+    private func heard(_ message: LejuClawState, _ receipt: ROSReceipt) {
+        let positions = message.data.position
+        guard let last = profile.claw.stateIndices.max(), last < positions.count else {
+            refuse(topic: profile.topics.clawState, "\(positions.count) claws")
+            return
+        }
+        let values = profile.claw.stateIndices.map { Float(positions[$0]) }
+        guard values.allSatisfy(\.isFinite) else {
+            refuse(topic: profile.topics.clawState, "a claw position is not finite")
+            return
+        }
+        let stamp = message.header.stamp.nanoseconds
+        buffers.withLock { $0.clawsArrived(values, stamp: stamp, at: receipt.receivedAt) }
+    }
+
+    private func heard(_ message: ROSImage, _ camera: String, _ receipt: ROSReceipt) {
+        guard let frame = CameraFrame(message) else {
+            refuse(topic: camera, "\(message.encoding) \(message.width)x\(message.height), \(message.data.count) bytes")
+            return
+        }
+        let stamped = StampedFrame(stamp: message.header.stamp.nanoseconds, frame: frame)
+        buffers.withLock { $0.imageArrived(stamped, camera: camera, at: receipt.receivedAt) }
+        frames.signal()
+    }
+
+    private func refuse(topic: String, _ reason: String) {
+        guard let suppressed = refusedImages.withLock({ $0.admit(at: .now()) }) else { return }
+        logger.warning(
+            "a message cannot be used",
+            metadata: ["topic": "\(topic)", "error": "\(reason)", "suppressed": "\(suppressed)"]
+        )
+    }
+
+    private func last(of profile: RobotProfile) -> Int { profile.jointIndices.max() ?? 0 }
+}
+
+extension ROSTime {
+    /// Nanoseconds since 1970 on the publisher's clock.
+    package var nanoseconds: Int64 { Int64(sec) * 1_000_000_000 + Int64(nsec) }
+}
+
+extension CameraFrame {
+    /// Fails for anything but well-formed `rgb8`; rows may be padded (`step`).
+    package init?(_ image: ROSImage) {
+        let width = Int(image.width)
+        let height = Int(image.height)
+        let row = width * 3
+        guard image.encoding == "rgb8", width > 0, height > 0, Int(image.step) >= row,
+            image.data.count >= Int(image.step) * (height - 1) + row
+        else { return nil }
+        if Int(image.step) == row {
+            self.init(width: width, height: height, pixels: image.data.count == row * height ? image.data : Array(image.data.prefix(row * height)))
+            return
+        }
+        var pixels: [UInt8] = []
+        pixels.reserveCapacity(row * height)
+        for line in 0..<height {
+            let start = line * Int(image.step)
+            pixels.append(contentsOf: image.data[start..<start + row])
+        }
+        self.init(width: width, height: height, pixels: pixels)
+    }
+}

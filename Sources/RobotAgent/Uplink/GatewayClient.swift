@@ -1,0 +1,119 @@
+import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2
+package import GrootAPI
+package import GrootCore
+
+/// The gateway as one robot sees it: cleartext gRPC on one connection that repairs itself.
+///
+/// `run` must be running for anything else to work.
+package struct GatewayClient: FleetReporting {
+    private let client: GRPCClient<HTTP2ClientTransport.Posix>
+    private let robot: String
+    private let checkpoint: String?
+
+    /// Time a control-plane call may take.
+    private static let controlPlaneTimeout: Duration = .seconds(10)
+
+    /// - Parameter checkpoint: what requests select; nil takes what the workers serve.
+    package init(endpoint: GrootCore.Endpoint, robot: String, checkpoint: String?) throws(AgentError) {
+        self.robot = robot
+        self.checkpoint = checkpoint
+        do {
+            let transport: HTTP2ClientTransport.Posix
+            switch endpoint {
+            case .unix(let path): transport = try .http2NIOPosix(target: .unixDomainSocket(path: path), transportSecurity: .plaintext)
+            case .tcp(let host, let port):
+                transport =
+                    host.contains(":")
+                    ? try .http2NIOPosix(target: .ipv6(address: host, port: port), transportSecurity: .plaintext)
+                    : try .http2NIOPosix(target: .dns(host: host, port: port), transportSecurity: .plaintext)
+            }
+            client = GRPCClient(transport: transport)
+        } catch {
+            throw AgentError(.usage, "the gateway address \(endpoint) cannot be used", cause: error)
+        }
+    }
+
+    package func run() async throws {
+        try await client.runConnections()
+    }
+
+    package func shutdown() {
+        client.beginGracefulShutdown()
+    }
+
+    /// What the workers serve.
+    package func describe(timeout: Duration) async throws -> [PolicyDescription] {
+        var options = CallOptions.defaults
+        options.timeout = timeout
+        let response = try await Groot_V1_Inference.Client(wrapping: client)
+            .describe(Groot_V1_DescribeRequest(), metadata: identity, options: options)
+        return try response.policies.map { try PolicyDescription($0) }
+    }
+
+    /// Answer of `infer` with what the gateway adds to it.
+    package struct Answer: Sendable {
+        package var response: Groot_V1_InferResponse
+        package var worker: String
+        package var attempts: UInt32
+    }
+
+    /// - Parameter runway: motion time left at sending; never negative on the wire.
+    package func infer(_ request: Groot_V1_InferRequest, runway: Duration, timeout: Duration) async throws -> Answer {
+        var options = CallOptions.defaults
+        options.timeout = timeout
+        options.waitForReady = false
+        var metadata = identity
+        metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
+        metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
+        metadata.addString(request.requestID, forKey: MetadataKey.requestID)
+        return try await Groot_V1_Inference.Client(wrapping: client)
+            .infer(request, metadata: metadata, options: options) { response in
+                let message = try response.message
+                let attempts = response.metadata.text(MetadataKey.attempts).flatMap(UInt32.init)
+                return Answer(
+                    response: message,
+                    worker: response.metadata.text(MetadataKey.worker) ?? message.worker,
+                    attempts: attempts ?? 1
+                )
+            }
+    }
+
+    package func register(_ request: Groot_V1_RegisterRobotRequest) async throws {
+        _ = try await fleet.registerRobot(request, metadata: identity, options: controlPlane)
+    }
+
+    package func start(_ request: Groot_V1_StartEpisodeRequest) async throws {
+        _ = try await fleet.startEpisode(request, metadata: identity, options: controlPlane)
+    }
+
+    package func finish(_ request: Groot_V1_FinishEpisodeRequest) async throws {
+        _ = try await fleet.finishEpisode(request, metadata: identity, options: controlPlane)
+    }
+
+    package func report(_ request: Groot_V1_ReportTelemetryRequest) async throws -> UInt64 {
+        try await fleet.reportTelemetry(request, metadata: identity, options: controlPlane).committedSequence
+    }
+
+    private var fleet: Groot_V1_Fleet.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
+
+    private var controlPlane: CallOptions {
+        var options = CallOptions.defaults
+        options.timeout = Self.controlPlaneTimeout
+        return options
+    }
+
+    private var identity: Metadata {
+        var metadata: Metadata = [:]
+        metadata.addString(robot, forKey: MetadataKey.robot)
+        if let checkpoint { metadata.addString(checkpoint, forKey: MetadataKey.checkpoint) }
+        return metadata
+    }
+}
+
+extension Metadata {
+    fileprivate func text(_ key: String) -> String? {
+        self[stringValues: key].first { _ in true }
+    }
+}

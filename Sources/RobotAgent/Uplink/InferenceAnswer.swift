@@ -1,0 +1,69 @@
+package import GRPCCore
+package import GrootAPI
+package import GrootCore
+
+/// Turns an answer into a chunk in the robot's own order, or refuses it before it can reach the plan.
+package enum InferenceAnswer {
+    package static func chunk(
+        _ response: Groot_V1_InferResponse,
+        requestID: String,
+        order: [String]
+    ) throws -> ActionChunk {
+        guard response.requestID == requestID else {
+            throw RPCError(code: .dataLoss, message: "the answer belongs to request \(response.requestID)")
+        }
+        let rows = Int(response.rows)
+        guard rows > 0, response.values.count == rows * response.actionNames.count, response.actionPeriodNs > 0,
+            response.actionPeriodNs < UInt64(Int64.max)
+        else {
+            throw RPCError(
+                code: .dataLoss,
+                message: "\(rows) rows of \(response.actionNames.count) actions in \(response.values.count) values"
+            )
+        }
+        guard response.values.allSatisfy(\.isFinite) else {
+            throw RPCError(code: .dataLoss, message: "an action is not finite")
+        }
+        let columns = try order.map { name in
+            guard let column = response.actionNames.firstIndex(of: name) else {
+                throw RPCError(code: .dataLoss, message: "no action \(name) in [\(response.actionNames.joined(separator: ", "))]")
+            }
+            return column
+        }
+        let width = response.actionNames.count
+        let values = (0..<rows).flatMap { row in columns.map { response.values[row * width + $0] } }
+        guard
+            let chunk = ActionChunk(
+                names: order,
+                rows: rows,
+                values: values,
+                period: .nanoseconds(Int64(response.actionPeriodNs))
+            )
+        else { throw RPCError(code: .dataLoss, message: "the chunk's size is inconsistent") }
+        return chunk
+    }
+}
+
+/// gRPC's canonical spelling of status codes, as records and metrics carry them.
+package enum StatusName {
+    package static func of(_ code: RPCError.Code) -> String {
+        var name = ""
+        for character in code.description {
+            if character.isUppercase { name.append("_") }
+            name.append(character.uppercased())
+        }
+        return name
+    }
+}
+
+/// Seeds of the flow head's noise: different for every request, repeatable for an episode seed.
+package enum NoiseSeed {
+    package static func of(episode: UInt64, observation: UInt64) -> UInt64 {
+        var value = episode &+ observation &* 0x9E37_79B9_7F4A_7C15
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        value ^= value >> 31
+        // Zero asks for no noise at all.
+        return value == 0 ? 1 : value
+    }
+}

@@ -1,0 +1,70 @@
+package import GrootCore
+
+/// Checks by name that a checkpoint and a robot belong together; both lists go into the message.
+package enum PolicyMatch {
+    /// The policy that the run uses.
+    ///
+    /// - Parameter checkpoint: selector of the user; nil when the workers serve exactly one.
+    package static func select(
+        _ checkpoint: String?,
+        among served: [PolicyDescription]
+    ) throws(AgentError) -> PolicyDescription {
+        let names = Set(served.map(\.checkpoint)).sorted()
+        if let checkpoint {
+            if let policy = served.first(where: { $0.checkpoint == checkpoint }) { return policy }
+            throw AgentError(
+                .mismatch,
+                "no worker serves checkpoint \"\(checkpoint)\"; served: \(names.isEmpty ? "nothing" : names.joined(separator: ", "))"
+            )
+        }
+        guard let policy = served.first, names.count == 1 else {
+            throw AgentError(
+                .mismatch,
+                names.isEmpty
+                    ? "the gateway's workers serve no checkpoint"
+                    : "the workers serve several checkpoints, name one with --checkpoint: \(names.joined(separator: ", "))"
+            )
+        }
+        return policy
+    }
+
+    /// Everything about the run that the policy contradicts; empty when they fit.
+    package static func problems(
+        policy: PolicyDescription,
+        profile: RobotProfile,
+        task: String,
+        chunkSize: Int?
+    ) -> [String] {
+        var problems: [String] = []
+        func compare(_ what: String, _ wanted: [String], _ offered: [String], ordered: Bool) {
+            guard ordered ? wanted != offered : Set(wanted) != Set(offered) else { return }
+            problems.append(
+                "\(what): checkpoint \(policy.checkpoint) has [\(wanted.joined(separator: ", "))], "
+                    + "robot \(profile.name) has [\(offered.joined(separator: ", "))]"
+            )
+        }
+        compare("state", policy.stateNames, profile.stateNames, ordered: false)
+        compare("action", policy.actionNames, profile.actionNames, ordered: false)
+        let cameras = Set(profile.cameras.map(\.key))
+        let missing = policy.images.map(\.key).filter { !cameras.contains($0) }
+        if !missing.isEmpty {
+            problems.append(
+                "images: checkpoint \(policy.checkpoint) wants [\(policy.images.map(\.key).joined(separator: ", "))], "
+                    + "robot \(profile.name) has [\(profile.cameras.map(\.key).joined(separator: ", "))]"
+            )
+        }
+        if policy.actionPeriod != .milliseconds(100) {
+            problems.append("action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of 100 ms rows")
+        }
+        if let chunkSize, chunkSize > policy.chunkSize {
+            problems.append(
+                "--action-chunk-size \(chunkSize): checkpoint \(policy.checkpoint) answers \(policy.chunkSize) rows, never more; leave the flag out"
+            )
+        }
+        let bytes = task.utf8.count
+        if bytes > policy.maxTaskBytes {
+            problems.append("--task has \(bytes) bytes, checkpoint \(policy.checkpoint) reads at most \(policy.maxTaskBytes)")
+        }
+        return problems
+    }
+}
