@@ -211,7 +211,9 @@ extension Store {
     }
 }
 
-/// Whether the store can be used. Pure.
+/// Whether the store can be used.
+///
+/// Pure.
 struct Readiness {
     private var isPrepared = false
     private(set) var isStopped = false

@@ -13,7 +13,7 @@ struct ReconnectBackoffTests {
             backoff.attemptFailed(at: now)
             let wait = backoff.wait(at: now) ?? .zero
             waits.append(wait)
-            #expect(backoff.wait(at: now + wait - .nanoseconds(1)) != nil)
+            #expect(backoff.wait(at: now + (wait - .nanoseconds(1))) != nil)
             now = now + wait
             #expect(backoff.wait(at: now) == nil)
         }
@@ -30,13 +30,13 @@ struct ReadinessTests {
         #expect(readiness.refusal == "starting")
         readiness.prepared()
         #expect(readiness.reason == nil)
-        #expect(readiness.lost("gone"))
-        #expect(!readiness.lost("still gone"))
+        expect(readiness.lost("gone"), is: true)
+        expect(readiness.lost("still gone"), is: false)
         #expect(readiness.reason == "still gone")
         // The connection decides, so that recovery needs no probe.
         #expect(readiness.refusal == nil)
-        #expect(readiness.answered())
-        #expect(!readiness.answered())
+        expect(readiness.answered(), is: true)
+        expect(readiness.answered(), is: false)
         readiness.stopped("over")
         #expect(readiness.refusal == "over")
     }
@@ -47,7 +47,9 @@ struct ClusterLayoutTests {
         let short = ClusterLayout(stateDirectory: "/srv/x")
         #expect(short.socketDirectory == "/srv/x/postgres/socket")
         let edge = ClusterLayout.socketPathLimit - "/postgres/socket/.s.PGSQL.5432".utf8.count - 1
-        #expect(!ClusterLayout(stateDirectory: "/" + String(repeating: "d", count: edge)).socketDirectory.hasPrefix("/tmp"))
+        #expect(
+            !ClusterLayout(stateDirectory: "/" + String(repeating: "d", count: edge)).socketDirectory.hasPrefix("/tmp")
+        )
         let long = ClusterLayout(stateDirectory: "/" + String(repeating: "d", count: edge + 1))
         #expect(long.socketDirectory.hasPrefix("/tmp/groot-"))
         #expect(long == ClusterLayout(stateDirectory: "/" + String(repeating: "d", count: edge + 1)))
