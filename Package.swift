@@ -24,6 +24,7 @@ let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", p
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -89,6 +90,9 @@ let package = Package(
         .target(
             name: "GrootStore",
             dependencies: ["CPostgres", "GrootCore", logging, collections, subprocess],
+            resources: [
+                .embedInCode("Migrations/m0001_fleet.up.sql"), .embedInCode("Migrations/m0001_fleet.down.sql"),
+            ],
             swiftSettings: settings
         ),
 
@@ -105,7 +109,7 @@ let package = Package(
             name: "Worker",
             dependencies: [
                 "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", argumentParser, grpcCore, grpcTransport,
-                grpcProtobuf, protobuf, lifecycle, collections, crypto, logging,
+                grpcProtobuf, protobuf, lifecycle, unixSignals, collections, crypto, logging,
             ],
             swiftSettings: settings
         ),
@@ -139,7 +143,7 @@ let package = Package(
         .testTarget(name: "GrootCoreTests", dependencies: ["GrootCore", "GrootTesting"], swiftSettings: settings),
         .testTarget(
             name: "HTTP2Tests",
-            dependencies: ["HTTP2", "GrootTesting", nioCore, nioPosix],
+            dependencies: ["HTTP2", "GrootCore", "GrootTesting", nioCore, nioPosix, subprocess],
             swiftSettings: settings
         ),
         .testTarget(
@@ -148,15 +152,26 @@ let package = Package(
             exclude: ["Peers"],
             swiftSettings: settings
         ),
-        .testTarget(name: "GrootStoreTests", dependencies: ["GrootStore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "GrootStoreTests",
+            dependencies: ["GrootStore", "GrootCore", "GrootTesting", logging, subprocess],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["Gateway", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            dependencies: [
+                "Gateway", "GrootCore", "GrootAPI", "GrootTesting", "HTTP2", grpcCore, grpcTransport, grpcProtobuf,
+                protobuf, nioCore, nioPosix, logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["Worker", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf],
+            dependencies: [
+                "Worker", "GrootAPI", "GrootCore", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf, protobuf,
+                lifecycle, logging,
+            ],
+            exclude: ["Fixtures"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
@@ -29,12 +28,6 @@ ORDER BY robot, started_at
 
 def say(text: str) -> None:
     print(f"\033[1m==>\033[0m {text}", flush=True)
-
-
-def psql(fleet: Fleet, *arguments: str) -> str:
-    host, database = fleet.database_socket()
-    command = ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-h", str(host), "-U", "groot", "-d", database, *arguments]
-    return subprocess.run(command, check=True, text=True, capture_output=True).stdout
 
 
 def status_of(child: Child) -> str:
@@ -71,8 +64,8 @@ def check(fleet: Fleet, agents: list[Child], since: float, robots: int) -> list[
         for agent in agents
         if agent.process.returncode != 0
     ]
-    rows = psql(
-        fleet, "-At", "-F", "|", "-c",
+    rows = fleet.psql(
+        "-At", "-F", "|", "-c",
         f"SELECT robot, outcome, chunks FROM episode_metrics WHERE started_at >= to_timestamp({since})",
     ).splitlines()  # fmt: skip
     if len(rows) != robots:
@@ -122,7 +115,7 @@ def run(robots: int, keep: bool) -> int:
         say("episode metrics, as PostgreSQL has them")
         query = QUERY.format(since=f"{since:.0f}")
         print(query + ";\n")
-        print(psql(fleet, "-c", query), flush=True)
+        print(fleet.psql("-c", query), flush=True)
         problems = check(fleet, agents, since, robots)
         for problem in problems:
             print(f"demo: {problem}", file=sys.stderr)
@@ -150,13 +143,12 @@ def group_exists(group: int) -> bool:
 
 
 def explain(fleet: Fleet) -> None:
-    host, database = fleet.database_socket()
     running = [child for child in fleet.children if not child.ended()]
     PIDS.write_text(json.dumps([child.process.pid for child in running]))
     say("left running")
     print(
         f"""    metrics      curl http://127.0.0.1:{fleet.gateway_admin}/metrics
-    database     psql -h {host} -U groot {database}
+    database     {fleet.gateway_state}/psql
     one robot    ROS_MASTER_URI=http://127.0.0.1:{fleet.master_ports[0]} rostopic echo /groot_sim/outcome
     again        .build/release/groot-agent --robot r1 --task "Depalletize the red box" \\
                      --gateway 127.0.0.1:{fleet.gateway_port} --ros-master http://127.0.0.1:{fleet.master_ports[0]}

@@ -7,7 +7,7 @@ order in which they need each other, waits until each says it is ready, and stop
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
 import pathlib
 import signal
@@ -32,6 +32,14 @@ def free_port(preferred: int) -> int:
             probe.bind(("127.0.0.1", port))
             return probe.getsockname()[1]
     raise FleetError("no free TCP port on the loopback interface")
+
+
+def database_home(wanted: pathlib.Path) -> pathlib.Path:
+    """The wanted directory, or one under /var/tmp when root's PostgreSQL user could not enter it (below /root, say)."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in wanted.resolve().parents if parent.exists()):
+        return wanted
+    digest = hashlib.sha256(str(wanted.resolve()).encode()).hexdigest()[:12]
+    return pathlib.Path("/var/tmp") / f"groot-fleet-{digest}"
 
 
 @dataclass
@@ -74,6 +82,7 @@ class Fleet:
         self.binaries = ROOT / ".build" / self.configuration
         self.logs = self.state / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.gateway_state = database_home(self.state / "gateway")
         self.gateway_port = free_port(8080)
         self.gateway_admin = free_port(8081)
         self.worker_ports = [free_port(8090 + 10 * i) for i in range(self.workers)]
@@ -107,7 +116,7 @@ class Fleet:
             "--workers", ",".join(f"127.0.0.1:{port}" for port in self.worker_ports),
             "--listen", f"127.0.0.1:{self.gateway_port}",
             "--admin", f"127.0.0.1:{self.gateway_admin}",
-            "--state-dir", str(self.state / "gateway"),
+            "--state-dir", str(self.gateway_state),
         )  # fmt: skip
 
     def start_worker(self, index: int) -> Child:
@@ -165,7 +174,7 @@ class Fleet:
         for child in reversed(self.children):
             child.stop(budget=20)
 
-    def database_socket(self) -> tuple[pathlib.Path, str]:
-        """Directory of the embedded cluster's socket and the database name, as the gateway wrote them."""
-        connection = json.loads((self.state / "gateway" / "database.json").read_text())
-        return pathlib.Path(connection["host"]), connection["database"]
+    def psql(self, *arguments: str) -> str:
+        """Output of psql on the gateway's own database, through the command that the gateway leaves behind."""
+        command = [str(self.gateway_state / "psql"), "-X", "-v", "ON_ERROR_STOP=1", *arguments]
+        return subprocess.run(command, check=True, text=True, capture_output=True).stdout

@@ -1,2 +1,73 @@
+#pragma once
+
 #include <GL/osmesa.h>
 #include <mujoco/mujoco.h>
+#include <stdlib.h>
+#include <string.h>
+
+// mjVFS holds arrays that are too large for Swift's importer, so loading from memory lives here.
+// Returns null and a message in `error` when the text is no valid model.
+static inline mjModel *_Nullable groot_load_model(const void *_Nonnull xml, int size, char *_Nonnull error, int error_size) {
+    mjVFS *vfs = (mjVFS *)malloc(sizeof(mjVFS));
+    if (!vfs) return NULL;
+    mj_defaultVFS(vfs);
+    mjModel *model = NULL;
+    if (mj_makeEmptyFileVFS(vfs, "cell.xml", size) == 0) {
+        memcpy(vfs->filedata[mj_findFileVFS(vfs, "cell.xml")], xml, (size_t)size);
+        model = mj_loadXML("cell.xml", vfs, error, error_size);
+    }
+    mj_deleteVFS(vfs);
+    free(vfs);
+    return model;
+}
+
+// The compiled fields that a scene varies, as plain pointers.
+static inline void groot_set_rgba(mjModel *_Nonnull m, int geom, float r, float g, float b) {
+    m->geom_rgba[4 * geom] = r;
+    m->geom_rgba[4 * geom + 1] = g;
+    m->geom_rgba[4 * geom + 2] = b;
+}
+
+static inline void groot_scale_material(mjModel *_Nonnull m, int material, float factor) {
+    for (int i = 0; i < 3; i++) {
+        float value = m->mat_rgba[4 * material + i] * factor;
+        m->mat_rgba[4 * material + i] = value > 1 ? 1 : value;
+    }
+}
+
+static inline void groot_set_body_mass(mjModel *_Nonnull m, int body, double mass) {
+    double factor = mass / m->body_mass[body];
+    m->body_mass[body] = mass;
+    for (int i = 0; i < 3; i++) m->body_inertia[3 * body + i] *= factor;
+}
+
+static inline void groot_set_light(mjModel *_Nonnull m, int light, double x, double y, float diffuse) {
+    double direction[3] = {x, y, -1};
+    mju_normalize3(direction);
+    for (int i = 0; i < 3; i++) {
+        m->light_dir[3 * light + i] = direction[i];
+        m->light_diffuse[3 * light + i] = diffuse;
+    }
+}
+
+static inline void groot_set_headlight(mjModel *_Nonnull m, float ambient, float diffuse) {
+    for (int i = 0; i < 3; i++) {
+        m->vis.headlight.ambient[i] = ambient;
+        m->vis.headlight.diffuse[i] = diffuse;
+    }
+}
+
+// One step of physics with the gravity and Coriolis forces of the given degrees of freedom cancelled.
+static inline void groot_step(const mjModel *_Nonnull m, mjData *_Nonnull d, const int *_Nonnull dofs, int count) {
+    mj_step1(m, d);
+    for (int i = 0; i < count; i++) d->qfrc_applied[dofs[i]] = d->qfrc_bias[dofs[i]];
+    mj_step2(m, d);
+}
+
+static inline OSMesaContext _Nullable groot_make_mesa(void) {
+    return OSMesaCreateContextExt(OSMESA_RGBA, 24, 8, 8, NULL);
+}
+
+static inline int groot_make_current(OSMesaContext _Nonnull context, void *_Nonnull buffer, int width, int height) {
+    return OSMesaMakeCurrent(context, buffer, GL_UNSIGNED_BYTE, width, height);
+}

@@ -1,0 +1,86 @@
+import GrootCore
+import HTTP2
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The gateway's data plane: listener, event loops, upstream pools.
+///
+/// Everything of a request lives on the loop that accepted its connection; only the balancer's numbers and the
+/// statuses in `GatewayShared` are common to the loops.
+final class DataPlane: Sendable {
+    private let shared: GatewayShared
+    private let group: MultiThreadedEventLoopGroup
+    private let pools: [ObjectIdentifier: NIOLoopBound<UpstreamPool>]
+    private let server: HTTP2Server
+
+    init(
+        configuration: GatewayConfiguration,
+        control: Endpoint,
+        registry: MetricsRegistry,
+        logger: Logger,
+        onWorkerDescribed: @escaping @Sendable (WorkerReport) -> Void
+    ) async {
+        let shared = GatewayShared(
+            configuration: configuration,
+            registry: registry,
+            logger: logger,
+            onWorkerDescribed: onWorkerDescribed
+        )
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
+        var pools: [ObjectIdentifier: NIOLoopBound<UpstreamPool>] = [:]
+        for loop in group.makeIterator() {
+            let speaks = pools.isEmpty
+            // Building a pool cannot fail; the loop runs until `stop`.
+            pools[ObjectIdentifier(loop)] = try? await loop.submit {
+                NIOLoopBound(
+                    UpstreamPool(shared: shared, control: control, eventLoop: loop, speaks: speaks),
+                    eventLoop: loop
+                )
+            }.get()
+        }
+        let found = pools
+        self.shared = shared
+        self.group = group
+        self.pools = pools
+        self.server = HTTP2Server(group: group, limits: configuration.http2) { loop in
+            var observer = HTTP2Connection.Observer()
+            observer.streamOpened = { stream in
+                found[ObjectIdentifier(loop)].map { ProxyRequest(stream: stream, pool: $0.value) }
+            }
+            return observer
+        }
+    }
+
+    /// Nil when at least one worker is up.
+    var notReadyReason: String? { shared.notReadyReason }
+    var workerStatuses: [GatewayShared.WorkerStatus] { shared.workerStatuses }
+    var connectionCount: Int { server.connectionCount }
+
+    /// Connects to the workers and starts to listen; returns the address with the real port.
+    ///
+    /// - Throws: `GatewayError` with code `address`. Unreachable workers are no error: they are tried on.
+    func start() async throws(GatewayError) -> Endpoint {
+        for pool in pools.values { pool.eventLoop.execute { pool.value.start() } }
+        do throws(HTTP2Error) {
+            return try await server.bind(to: shared.configuration.listen)
+        } catch {
+            throw GatewayError(code: .address, message: error.message, cause: error.cause)
+        }
+    }
+
+    /// Takes no more requests, finishes those in flight within the budget, and stops everything.
+    func stop() async {
+        await server.drain(budget: shared.configuration.drainBudget)
+        for pool in pools.values {
+            // The loop is alive until the next statement.
+            try? await pool.eventLoop.submit { pool.value.stop() }.get()
+        }
+        do {
+            try await group.shutdownGracefully()
+        } catch {
+            shared.logger.warning("event loops did not stop cleanly", metadata: ["error": "\(error)"])
+        }
+    }
+}

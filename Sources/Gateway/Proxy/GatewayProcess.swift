@@ -1,0 +1,116 @@
+import GrootAdmin
+import GrootCore
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// The services of the process and their order: on SIGTERM or SIGINT the data plane drains first, then the control
+/// plane ends, then the admin listener.
+struct GatewayProcess {
+    private let control: any ControlPlaneService
+    private let admin: AdminServer
+    private let reports: AsyncStream<WorkerReport>
+    private let dataPlane: DataPlaneService
+    private let configuration: GatewayConfiguration
+    private let logger: Logger
+
+    init(
+        _ checked: Main.Checked,
+        control: any ControlPlaneService,
+        registry: MetricsRegistry,
+        logger: Logger
+    ) {
+        let (reports, continuation) = AsyncStream.makeStream(
+            of: WorkerReport.self,
+            // More than this many restarts of workers while the database is away: the newest matter.
+            bufferingPolicy: .bufferingNewest(256)
+        )
+        // The data plane needs the control plane's address, which is known once that serves.
+        let running = LatestValue<DataPlane>()
+        self.control = control
+        self.reports = reports
+        self.configuration = checked.gateway
+        self.logger = logger
+        dataPlane = DataPlaneService(control: control, running: running, logger: logger) { endpoint in
+            await DataPlane(
+                configuration: checked.gateway,
+                control: endpoint,
+                registry: registry,
+                logger: logger
+            ) { report in
+                continuation.yield(report)
+            }
+        }
+        admin = AdminServer(host: checked.admin.host, port: checked.admin.port, metrics: registry, logger: logger) {
+            guard let dataPlane = running.peek() else { return "the control plane is starting" }
+            return dataPlane.notReadyReason ?? control.notReadyReason
+        }
+    }
+
+    /// Serves until the process is asked to stop; the drain has a budget, after which it is cancelled.
+    func run() async throws {
+        var group = ServiceGroupConfiguration(
+            services: [
+                .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
+                .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        group.maximumGracefulShutdownDuration = configuration.drainBudget + .seconds(5)
+        try await ServiceGroup(configuration: group).run()
+    }
+}
+
+private struct AdminService: Service {
+    let admin: AdminServer
+
+    func run() async throws {
+        try await admin.run()
+    }
+}
+
+private struct ControlService: Service {
+    let control: any ControlPlaneService
+
+    func run() async throws {
+        do {
+            try await cancelWhenGracefulShutdown { try await control.run() }
+        } catch is CancellationError {
+            // That is how it is told to stop.
+        }
+    }
+}
+
+/// Hands worker reports to the control plane one after another, off the event loop.
+private struct ReportService: Service {
+    let control: any ControlPlaneService
+    let reports: AsyncStream<WorkerReport>
+
+    func run() async throws {
+        for await report in reports.cancelOnGracefulShutdown() {
+            await control.workerDescribed(report)
+        }
+    }
+}
+
+private struct DataPlaneService: Service {
+    let control: any ControlPlaneService
+    /// Where others find the data plane once it runs.
+    let running: LatestValue<DataPlane>
+    let logger: Logger
+    let make: @Sendable (Endpoint) async -> DataPlane
+
+    func run() async throws {
+        let dataPlane = await make(try await control.endpoint)
+        running.store(dataPlane)
+        let address = try await dataPlane.start()
+        logger.info("listens", metadata: ["peer": "\(address)"])
+        // Both a signal and cancellation end the wait; either way what is in flight gets its budget.
+        try? await gracefulShutdown()
+        logger.info("drains")
+        await dataPlane.stop()
+    }
+}

@@ -1,0 +1,60 @@
+import GrootAPI
+import GrootCore
+import HTTP2
+
+/// What the gateway reads from request headers, and the headers it passes on. Pure.
+struct RequestHead: Sendable {
+    let route: Route
+    /// Nil when the robot did not say.
+    let robot: String?
+    /// Nil or a checkpoint's name; never empty.
+    let checkpoint: String?
+    let requestID: String?
+    let deadline: MonotonicInstant
+    private let passedOn: HTTP2Headers
+
+    /// What is wrong with a request, with the answer it gets.
+    enum Refusal: Error, Equatable {
+        case grpc(GRPCStatus)
+        /// Not gRPC at all: a plain HTTP status.
+        case http(Int)
+    }
+
+    init(_ headers: HTTP2Headers, at now: MonotonicInstant, configuration: GatewayConfiguration) throws(Refusal) {
+        guard headers["content-type"]?.hasPrefix("application/grpc") == true else { throw .http(415) }
+        guard headers[":method"] == "POST" else { throw .http(405) }
+        let path = headers[":path"] ?? ""
+        route = Route(path: path)
+        robot = headers[MetadataKey.robot]
+        checkpoint = headers[MetadataKey.checkpoint].flatMap { $0.isEmpty ? nil : $0 }
+        requestID = headers[MetadataKey.requestID]
+        if let text = headers["grpc-timeout"] {
+            guard let timeout = GRPCTimeout.parse(text) else {
+                throw .grpc(GRPCStatus(.invalidArgument, "grpc-timeout \"\(text)\" is malformed"))
+            }
+            deadline = now + min(timeout, configuration.longestTimeout)
+        } else {
+            deadline = now + configuration.defaultTimeout
+        }
+        passedOn = headers.removing([
+            "grpc-timeout", "grpc-previous-rpc-attempts", MetadataKey.worker, MetadataKey.attempts,
+        ])
+        switch route {
+        case .unknown:
+            throw .grpc(GRPCStatus(.unimplemented, "the gateway does not serve \(path)"))
+        case .inference(method: "Infer") where robot?.isEmpty ?? true:
+            throw .grpc(
+                GRPCStatus(.invalidArgument, "metadata \(MetadataKey.robot) is missing: name the robot that asks")
+            )
+        case .inference, .control: break
+        }
+    }
+
+    /// The headers of attempt number `attempt` (from 1), with the time that is left.
+    func headers(attempt: Int, at now: MonotonicInstant) -> HTTP2Headers {
+        var headers = passedOn
+        headers.add("grpc-timeout", GRPCTimeout.format(deadline - now))
+        if attempt > 1 { headers.add("grpc-previous-rpc-attempts", "\(attempt - 1)") }
+        return headers
+    }
+}

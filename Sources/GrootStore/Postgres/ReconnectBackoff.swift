@@ -1,0 +1,46 @@
+import GrootCore
+import Synchronization
+
+/// Decides whether a connection attempt may be made now: after failures the wait doubles up to a limit.
+///
+/// Pure; the caller passes the time.
+struct ReconnectBackoff: Sendable {
+    static let first: Duration = .milliseconds(50)
+    static let limit: Duration = .seconds(1)
+
+    private var delay: Duration = .zero
+    private var nextAttempt: MonotonicInstant?
+
+    /// Nil when an attempt may be made, else how long to wait.
+    func wait(at now: MonotonicInstant) -> Duration? {
+        guard let nextAttempt, now < nextAttempt else { return nil }
+        return now.duration(to: nextAttempt)
+    }
+
+    mutating func attemptFailed(at now: MonotonicInstant) {
+        delay = delay == .zero ? Self.first : min(delay * 2, Self.limit)
+        nextAttempt = now + delay
+    }
+
+    mutating func attemptSucceeded() {
+        delay = .zero
+        nextAttempt = nil
+    }
+}
+
+/// The back-off that all sessions of a pool share, so that a dead server is asked once and not once per session.
+final class ReconnectGate: Sendable {
+    private let backoff = Mutex(ReconnectBackoff())
+
+    func admit() throws(StoreError) {
+        if let wait = backoff.withLock({ $0.wait(at: .now()) }) {
+            throw StoreError(
+                .unavailable,
+                "the database is not reachable; the next attempt is in \(Int(wait.milliseconds.rounded(.up))) ms"
+            )
+        }
+    }
+
+    func succeeded() { backoff.withLock { $0.attemptSucceeded() } }
+    func failed() { backoff.withLock { $0.attemptFailed(at: .now()) } }
+}

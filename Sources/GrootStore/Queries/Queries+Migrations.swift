@@ -1,0 +1,58 @@
+extension Queries {
+    /// Creates the table of applied migrations. Not a prepared query: the table that it is about may be missing.
+    static let createMigrationTable = """
+        CREATE TABLE IF NOT EXISTS groot_migrations (
+            version integer PRIMARY KEY,
+            name text NOT NULL,
+            checksum text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now()
+        );
+        COMMENT ON TABLE groot_migrations IS 'Schema migrations applied to this database; written by groot-gateway only.';
+        """
+
+    /// Waits until no other program migrates this schema; released at the end of the transaction.
+    static let lockMigrations = Query(
+        "lock_migrations",
+        columns: [PostgresColumn("locked", .bool)],
+        sql: """
+            SELECT pg_advisory_xact_lock(hashtextextended('groot.migrations.' || current_schema(), 0)) IS NOT NULL
+                AS locked
+            """
+    ) { (row) throws(StoreError) in try row.bool(0) }
+
+    static let migrationTableExists = Query(
+        "migration_table_exists",
+        columns: [PostgresColumn("found", .bool)],
+        sql: "SELECT to_regclass('groot_migrations') IS NOT NULL AS found"
+    ) { (row) throws(StoreError) in try row.bool(0) }
+
+    static let appliedMigrations = Query(
+        "applied_migrations",
+        columns: [
+            PostgresColumn("version", .integer), PostgresColumn("name", .text), PostgresColumn("checksum", .text),
+        ],
+        sql: "SELECT version, name, checksum FROM groot_migrations ORDER BY version"
+    ) { (row) throws(StoreError) in
+        AppliedMigration(version: Int(try row.integer(0)), name: try row.text(1), checksum: try row.text(2))
+    }
+
+    static let recordMigration = Query(
+        "record_migration",
+        parameters: [.integer, .text, .text],
+        sql: "INSERT INTO groot_migrations (version, name, checksum) VALUES ($1, $2, $3)"
+    )
+
+    static let forgetMigration = Query(
+        "forget_migration",
+        parameters: [.integer],
+        sql: "DELETE FROM groot_migrations WHERE version = $1"
+    )
+
+    /// SHA-256 of a text in UTF-8, in hex.
+    static let textDigest = Query(
+        "text_digest",
+        parameters: [.text],
+        columns: [PostgresColumn("digest", .text)],
+        sql: "SELECT encode(sha256(convert_to($1::text, 'UTF8')), 'hex') AS digest"
+    ) { (row) throws(StoreError) in try row.text(0) }
+}

@@ -1,0 +1,120 @@
+import Foundation
+import GrootCore
+
+extension Store {
+    /// Remembers what an agent said at its start.
+    package func registerRobot(_ robot: RobotRecord) async throws(StoreError) {
+        try await withConnection("register_robot") { (connection) throws(StoreError) -> Void in
+            try connection.run(
+                Queries.registerRobot,
+                [
+                    .text(robot.robot), .text(robot.boot), .text(robot.profile), .text(robot.agentVersion),
+                    .text(robot.host),
+                ]
+            )
+        }
+    }
+
+    /// Remembers a worker and the checkpoints that it serves; those without a digest are left out.
+    package func saveWorker(_ worker: WorkerRecord) async throws(StoreError) {
+        // Sorted, so that two workers that serve the same checkpoints lock rows in the same order.
+        let checkpoints = worker.checkpoints.filter { !$0.sha256.isEmpty }.sorted { $0.sha256 < $1.sha256 }
+        try await withConnection("save_worker") { (connection) throws(StoreError) in
+            try connection.transaction { (connection) throws(StoreError) in
+                try connection.run(Queries.saveWorker, [.text(worker.worker), .text(worker.address)])
+                for checkpoint in checkpoints {
+                    try connection.run(
+                        Queries.saveCheckpoint,
+                        [
+                            .text(checkpoint.sha256), .text(checkpoint.name), .text(checkpoint.policyType),
+                            .text(checkpoint.runtime), .text(checkpoint.featuresJSON), .integer(checkpoint.chunkSize),
+                            .integer(checkpoint.actionPeriodNanoseconds),
+                        ]
+                    )
+                    try connection.run(
+                        Queries.saveWorkerCheckpoint,
+                        [.text(worker.worker), .text(checkpoint.sha256)]
+                    )
+                }
+            }
+        }
+    }
+
+    /// Records the start of an episode; a repetition changes nothing, and the finish may have come first.
+    ///
+    /// - Throws: `conflict` when the episode belongs to another robot.
+    package func startEpisode(_ start: EpisodeStart) async throws(StoreError) {
+        try await withConnection("start_episode") { (connection) throws(StoreError) in
+            try connection.transaction { (connection) throws(StoreError) in
+                try connection.run(Queries.ensureRobot, [.text(start.robot)])
+                if !start.checkpointSHA256.isEmpty {
+                    try connection.run(
+                        Queries.ensureCheckpoint,
+                        [.text(start.checkpointSHA256), .text(start.checkpoint)]
+                    )
+                }
+                let config = try connection.fetch(Queries.saveRunConfig, [.text(start.runConfigJSON)]).first
+                let rows = try connection.fetch(
+                    Queries.startEpisode,
+                    [
+                        .text(start.episode.uuidString), .text(start.robot), .text(start.boot), .text(start.task),
+                        .text(start.checkpoint),
+                        start.checkpointSHA256.isEmpty ? .null : .text(start.checkpointSHA256),
+                        .optional(config), .text(start.mode.rawValue), .optional(start.sceneSeed),
+                        .integer(start.startedAtUnixNanoseconds),
+                    ]
+                )
+                guard !rows.isEmpty else { throw Self.otherRobot(start.episode.uuidString, start.robot) }
+            }
+        }
+    }
+
+    /// Records the end of an episode; the first finish counts, repetitions change nothing.
+    ///
+    /// - Throws: `conflict` when the episode belongs to another robot.
+    package func finishEpisode(_ finish: EpisodeFinish) async throws(StoreError) {
+        try await withConnection("finish_episode") { (connection) throws(StoreError) in
+            try connection.transaction { (connection) throws(StoreError) in
+                try connection.run(Queries.ensureRobot, [.text(finish.robot)])
+                let rows = try connection.fetch(
+                    Queries.finishEpisode,
+                    [
+                        .text(finish.episode.uuidString), .text(finish.robot), .text(finish.outcome.rawValue),
+                        .text(finish.reason), .text(finish.decidedBy.rawValue),
+                        .integer(finish.finishedAtUnixNanoseconds), .integer(finish.durationNanoseconds),
+                        .integer(finish.ticks), .integer(finish.starvedTicks), .integer(finish.missedCycles),
+                        .integer(finish.limitedTicks), .integer(finish.chunks), .integer(finish.failedInferences),
+                    ]
+                )
+                guard !rows.isEmpty else { throw Self.otherRobot(finish.episode.uuidString, finish.robot) }
+            }
+        }
+    }
+
+    /// Commits a batch of inference records in one transaction; those that are already there are left as they are.
+    ///
+    /// - Returns: how many were new.
+    @discardableResult
+    package func insertInferences(_ rows: [InferenceRow]) async throws(StoreError) -> Int {
+        guard !rows.isEmpty else { return 0 }
+        var data: [UInt8] = []
+        data.reserveCapacity(rows.count * 320)
+        for row in rows { row.appendCopyLine(to: &data) }
+        let inserted = try await withConnection("insert_inferences") { [data] (connection) throws(StoreError) -> Int in
+            try connection.transaction { (connection) throws(StoreError) -> Int in
+                try connection.executeScript(Queries.createInferenceStaging)
+                _ = try connection.copyIn(Queries.copyInferences, name: "copy_inferences", data: data)
+                return try connection.run(Queries.insertStagedInferences)
+            }
+        }
+        countInferences(inserted)
+        return inserted
+    }
+
+    private static func otherRobot(_ episode: String, _ robot: String) -> StoreError {
+        StoreError(
+            .conflict,
+            "episode \(episode) belongs to another robot than \(robot); give every episode a new UUID"
+        )
+    }
+}

@@ -1,0 +1,26 @@
+/// Where the database is and how hard it may be used.
+package struct StoreConfiguration: Sendable {
+    package enum Location: Sendable {
+        /// A private server in this state directory, migrated at every start.
+        case embedded(stateDirectory: String)
+        /// A server that someone else runs: `postgres://user@host/name`, or libpq's `key=value` text.
+        case server(url: String, migrate: Bool)
+    }
+
+    package var location: Location
+    /// Connections (`database.pool-size`).
+    package var poolSize = 4
+    /// Calls that may wait for a connection (`database.queue-limit`).
+    package var queueLimit = 256
+    /// For connecting and for every statement (`database.timeout`).
+    package var timeout: Duration = .seconds(15)
+    /// How long the private server may take from launch to its first answer (`database.start-timeout`).
+    package var startTimeout: Duration = .seconds(90)
+    /// How often the database is asked whether it is there (`database.probe-interval`).
+    package var probeInterval: Duration = .milliseconds(500)
+    package var tuning = EmbeddedCluster.Tuning()
+
+    package init(location: Location) {
+        self.location = location
+    }
+}

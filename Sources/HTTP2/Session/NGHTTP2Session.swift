@@ -1,0 +1,281 @@
+import CNGHTTP2
+import NIOCore
+
+/// The only owner of an `nghttp2_session`, which it frees in `deinit`. Confined to one event loop.
+///
+/// `receive` and `produce` are never called from inside a callback; submitting is allowed anywhere.
+@safe
+final class NGHTTP2Session {
+    enum Role: Sendable {
+        case client
+        case server
+    }
+
+    /// Frames that the connection wants to hear of.
+    enum FrameKind: Equatable {
+        case settings(isAck: Bool)
+        case ping(isAck: Bool)
+        case goAway(lastStream: Int32, code: HTTP2ErrorCode)
+        case reset(stream: Int32)
+        case emptyData
+        case priority
+        case windowUpdate
+        case data
+        case endOfStream(Int32)
+    }
+
+    private let session: OpaquePointer
+    private let limits: HTTP2Limits
+    private(set) weak var events: (any SessionEvents)?
+    /// What is being fed to the library, so that bodies are slices of it instead of copies.
+    private var input = ByteBuffer()
+    private var inputBase: UnsafeRawPointer?
+    /// The header block that is being decoded; the library interleaves none.
+    private var headers = HTTP2Headers()
+    private var headersRefused = false
+
+    init(role: Role, limits: HTTP2Limits, events: any SessionEvents) throws(HTTP2Error) {
+        self.limits = limits
+        self.events = events
+        guard let session = unsafe Self.make(role: role, limits: limits) else {
+            throw HTTP2Error(.session, "nghttp2 cannot create a session: out of memory")
+        }
+        unsafe self.session = session
+        unsafe nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
+        try start(role: role)
+    }
+
+    deinit {
+        unsafe nghttp2_session_del(session)
+    }
+
+    var wantsToRead: Bool { unsafe nghttp2_session_want_read(session) != 0 }
+    var wantsToWrite: Bool { unsafe nghttp2_session_want_write(session) != 0 }
+    var remoteMaxConcurrentStreams: Int {
+        Int(unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
+    }
+
+    /// Feeds what came from the socket.
+    func receive(_ buffer: ByteBuffer) throws(HTTP2Error) {
+        input = buffer
+        defer { input = ByteBuffer() }
+        let result = unsafe buffer.withUnsafeReadableBytes { bytes -> Int in
+            unsafe inputBase = bytes.baseAddress
+            defer { unsafe inputBase = nil }
+            return unsafe nghttp2_session_mem_recv(
+                session,
+                bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                bytes.count
+            )
+        }
+        guard result >= 0 else { throw Self.error(Int32(result), "the peer broke the protocol") }
+    }
+
+    /// Appends the next serialised piece to `output`; returns false when there is none. Bodies go through
+    /// `SessionEvents.sendBody` instead.
+    func produce(into output: inout ByteBuffer) throws(HTTP2Error) -> Bool {
+        var data: UnsafePointer<UInt8>?
+        let count = unsafe nghttp2_session_mem_send(session, &data)
+        guard count >= 0 else { throw Self.error(Int32(count), "a frame cannot be produced") }
+        guard count > 0, let data = unsafe data else { return false }
+        unsafe output.writeBytes(UnsafeBufferPointer(start: data, count: count))
+        return true
+    }
+
+    /// Opens a stream and returns its id.
+    func submitRequest(_ headers: HTTP2Headers, endStream: Bool) throws(HTTP2Error) -> Int32 {
+        var provider = unsafe bodyProvider()
+        let id = unsafe headers.withFields { fields, count in
+            unsafe endStream
+                ? nghttp2_submit_request(session, nil, fields, count, nil, nil)
+                : nghttp2_submit_request(session, nil, fields, count, &provider, nil)
+        }
+        guard id > 0 else { throw Self.error(id, "no stream can be opened") }
+        return id
+    }
+
+    func submitResponse(stream: Int32, _ headers: HTTP2Headers, endStream: Bool) throws(HTTP2Error) {
+        var provider = unsafe bodyProvider()
+        let result = unsafe headers.withFields { fields, count in
+            unsafe endStream
+                ? nghttp2_submit_response(session, stream, fields, count, nil)
+                : nghttp2_submit_response(session, stream, fields, count, &provider)
+        }
+        guard result == 0 else { throw Self.error(result, "the response cannot be sent") }
+    }
+
+    func submitReset(stream: Int32, _ code: HTTP2ErrorCode) {
+        // Fails only when memory is out; the stream then stays until the connection ends.
+        _ = unsafe nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, code.rawValue)
+    }
+
+    func submitPing() {
+        _ = unsafe nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+    }
+
+    /// First half of a drain: tells the peer to open no more streams, and refuses none yet.
+    func submitShutdownNotice() {
+        _ = unsafe nghttp2_submit_shutdown_notice(session)
+    }
+
+    /// Second half: names the last stream that will be answered.
+    func submitGoAway(_ code: HTTP2ErrorCode) {
+        let last = unsafe nghttp2_session_get_last_proc_stream_id(session)
+        _ = unsafe nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
+    }
+
+    /// GOAWAY, after which the session wants neither to read nor to write.
+    func terminate(_ code: HTTP2ErrorCode) {
+        _ = unsafe nghttp2_session_terminate_session(session, code.rawValue)
+    }
+
+    func resumeData(stream: Int32) {
+        // An error means that nothing was deferred, which is harmless.
+        _ = unsafe nghttp2_session_resume_data(session, stream)
+    }
+
+    func consumeStream(_ stream: Int32, _ byteCount: Int) {
+        // Fails for a stream that is gone, whose credit is of no interest any more.
+        _ = unsafe nghttp2_session_consume_stream(session, stream, byteCount)
+    }
+
+    func consumeConnection(_ byteCount: Int) {
+        _ = unsafe nghttp2_session_consume_connection(session, byteCount)
+    }
+
+    private static func error(_ code: Int32, _ what: String) -> HTTP2Error {
+        HTTP2Error(.session, "\(what): \(unsafe String(cString: nghttp2_strerror(code)))")
+    }
+}
+
+// What the callbacks recover and record.
+extension NGHTTP2Session {
+    func headersBegan() {
+        headers.removeAll()
+        headersRefused = false
+    }
+
+    /// Returns false when the block exceeds a limit; the stream is then reset.
+    func headerReceived(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard !headersRefused else { return false }
+        let size = headers.listSize + name.count + value.count + 32
+        guard headers.count < limits.maxHeaderFields, size <= limits.maxHeaderListSize else {
+            headersRefused = true
+            return false
+        }
+        unsafe headers.add(name, value)
+        return true
+    }
+
+    func headersEnded(stream: Int32) {
+        guard !headersRefused else { return }
+        events?.headersReceived(stream: stream, headers)
+        headers.removeAll()
+    }
+
+    /// A slice of the buffer that is being fed when the bytes lie in it, else a copy.
+    func body(at pointer: UnsafePointer<UInt8>, count: Int) -> ByteBuffer {
+        if let base = unsafe inputBase {
+            let offset = unsafe UnsafeRawPointer(pointer) - base
+            if offset >= 0, let slice = input.getSlice(at: input.readerIndex + offset, length: count) { return slice }
+        }
+        return unsafe ByteBuffer(bytes: UnsafeBufferPointer(start: pointer, count: count))
+    }
+}
+
+extension NGHTTP2Session {
+    private func start(role: Role) throws(HTTP2Error) {
+        var settings = [
+            nghttp2_settings_entry(
+                settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
+                value: UInt32(limits.streamWindow)
+            ),
+            nghttp2_settings_entry(
+                settings_id: Int32(NGHTTP2_SETTINGS_MAX_FRAME_SIZE.rawValue),
+                value: UInt32(limits.maxFrameSize)
+            ),
+            nghttp2_settings_entry(
+                settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
+                value: UInt32(limits.maxHeaderListSize)
+            ),
+        ]
+        switch role {
+        case .server:
+            settings.append(
+                nghttp2_settings_entry(
+                    settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
+                    value: UInt32(limits.maxConcurrentStreams)
+                )
+            )
+        case .client:
+            settings.append(
+                nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0)
+            )
+        }
+        var result = unsafe nghttp2_submit_settings(
+            session,
+            UInt8(NGHTTP2_FLAG_NONE.rawValue),
+            settings,
+            settings.count
+        )
+        guard result == 0 else { throw Self.error(result, "the settings are refused") }
+        result = unsafe nghttp2_session_set_local_window_size(
+            session,
+            UInt8(NGHTTP2_FLAG_NONE.rawValue),
+            0,
+            Int32(limits.connectionWindow)
+        )
+        guard result == 0 else { throw Self.error(result, "the connection window is refused") }
+    }
+
+    private static func make(role: Role, limits: HTTP2Limits) -> OpaquePointer? {
+        var callbacks: OpaquePointer?
+        var options: OpaquePointer?
+        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0, let callbacks = unsafe callbacks else { return nil }
+        defer { unsafe nghttp2_session_callbacks_del(callbacks) }
+        guard unsafe nghttp2_option_new(&options) == 0, let options = unsafe options else { return nil }
+        defer { unsafe nghttp2_option_del(options) }
+        unsafe NGHTTP2Callbacks.install(in: callbacks)
+        unsafe nghttp2_option_set_no_auto_window_update(options, 1)
+        unsafe nghttp2_option_set_no_closed_streams(options, 1)
+        unsafe nghttp2_option_set_peer_max_concurrent_streams(options, UInt32(limits.maxConcurrentStreams))
+        var session: OpaquePointer?
+        let result =
+            switch role {
+            case .client: unsafe nghttp2_session_client_new2(&session, callbacks, nil, options)
+            case .server: unsafe nghttp2_session_server_new2(&session, callbacks, nil, options)
+            }
+        return unsafe result == 0 ? session : nil
+    }
+
+    private func bodyProvider() -> nghttp2_data_provider {
+        unsafe nghttp2_data_provider(source: nghttp2_data_source(fd: 0), read_callback: NGHTTP2Callbacks.readBody)
+    }
+}
+
+extension HTTP2Headers {
+    /// Lends the fields in the library's form, which copies them.
+    func withFields<Result>(_ body: (UnsafePointer<nghttp2_nv>?, Int) -> Result) -> Result {
+        // The library wants mutable pointers but only reads.
+        unsafe bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return body(nil, 0) }
+            let start = unsafe UnsafeMutablePointer(mutating: base)
+            return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: entries.count) { fields in
+                for (index, entry) in entries.enumerated() {
+                    let name = unsafe start + entry.offset
+                    unsafe fields.initializeElement(
+                        at: index,
+                        to: nghttp2_nv(
+                            name: name,
+                            value: name + entry.nameLength,
+                            namelen: entry.nameLength,
+                            valuelen: entry.valueLength,
+                            flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
+                        )
+                    )
+                }
+                return unsafe body(UnsafePointer(fields.baseAddress), entries.count)
+            }
+        }
+    }
+}

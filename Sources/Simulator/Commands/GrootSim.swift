@@ -1,0 +1,10 @@
+import ArgumentParser
+
+@main
+struct GrootSim: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "groot-sim",
+        abstract: "A simulated robot cell: two arms, four cartons, a pallet and a belt.",
+        subcommands: [DemonstrateCommand.self, GymCommand.self, ExpertCommand.self]
+    )
+}

@@ -1,0 +1,75 @@
+package import GrootCore
+
+/// What `model.onnx` must look like for a description, and the check that it does.
+package enum OnnxGraph {
+    static let fileName = "model.onnx"
+    static let task = "task"
+    static let noise = "noise"
+    static let prefix = "prefix"
+    static let prefixRows = "prefix_rows"
+    static let frozenRows = "frozen_rows"
+    static let state = "observation.state"
+    static let action = "action"
+
+    /// The inputs in the order of the description; the first dimension is the batch.
+    package static func inputs(of policy: PolicyDescription) -> [TensorSpec] {
+        let chunk: [Int?] = [nil, policy.chunkSize, policy.actionNames.count]
+        var specs = policy.images.map {
+            TensorSpec(name: $0.key, elementType: .uint8, shape: [nil, $0.height, $0.width, 3])
+        }
+        specs.append(TensorSpec(name: state, elementType: .float32, shape: [nil, policy.stateNames.count]))
+        specs.append(TensorSpec(name: task, elementType: .int64, shape: [nil, policy.maxTaskBytes]))
+        specs.append(TensorSpec(name: noise, elementType: .float32, shape: chunk))
+        if policy.supportsPrefix {
+            specs.append(TensorSpec(name: prefix, elementType: .float32, shape: chunk))
+            specs.append(TensorSpec(name: prefixRows, elementType: .int64, shape: [nil]))
+            specs.append(TensorSpec(name: frozenRows, elementType: .int64, shape: [nil]))
+        }
+        return specs
+    }
+
+    package static func output(of policy: PolicyDescription) -> TensorSpec {
+        TensorSpec(name: action, elementType: .float32, shape: [nil, policy.chunkSize, policy.actionNames.count])
+    }
+
+    /// Compares what the graph has with what the config promises.
+    ///
+    /// A dimension that the graph leaves free fits any size; the batch dimension of every input must be free.
+    ///
+    /// - Throws: `badCheckpoint` with both lists.
+    package static func check(
+        policy: PolicyDescription,
+        inputs: [TensorSpec],
+        outputs: [TensorSpec],
+        file: String
+    ) throws(WorkerError) {
+        let expected = Self.inputs(of: policy)
+        let fits =
+            inputs.count == expected.count
+            && expected.allSatisfy { wanted in
+                inputs.contains { $0.shape.first == .some(nil) && fit($0, wanted) }
+            }
+        guard fits else {
+            throw WorkerError(
+                .badCheckpoint,
+                "\(file): the inputs do not fit config.json. Expected: \(list(expected)). Found: \(list(inputs))."
+            )
+        }
+        let wanted = output(of: policy)
+        guard outputs.contains(where: { fit($0, wanted) }) else {
+            throw WorkerError(
+                .badCheckpoint,
+                "\(file): the outputs do not fit config.json. Expected: \(wanted). Found: \(list(outputs))."
+            )
+        }
+    }
+
+    private static func fit(_ found: TensorSpec, _ wanted: TensorSpec) -> Bool {
+        found.name == wanted.name && found.elementType == wanted.elementType && found.shape.count == wanted.shape.count
+            && zip(found.shape, wanted.shape).allSatisfy { $0 == nil || $1 == nil || $0 == $1 }
+    }
+
+    private static func list(_ specs: [TensorSpec]) -> String {
+        specs.map(\.description).sorted().joined(separator: "; ")
+    }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import GrootAPI
+import GrootAdmin
+import GrootCore
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// `groot-worker --checkpoint DIR`: load, warm up, serve until told to stop.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve a checkpoint (the default)."
+    )
+
+    /// Time that running requests get to finish after SIGTERM.
+    private static let drainBudget: Duration = .seconds(10)
+
+    @OptionGroup var checkpoint: CheckpointFlags
+
+    @Option(help: "Address of the gRPC listener (default 127.0.0.1:\(DefaultPort.worker)).")
+    var listen: String?
+
+    @Option(help: "Name in answers and logs (default: worker).")
+    var name: String?
+
+    @Option(help: "Address of /livez, /readyz and /metrics (default 127.0.0.1:\(DefaultPort.workerAdmin)), or off.")
+    var admin: String?
+
+    @Option(help: "Requests that may wait for a batch (default 64).")
+    var maxWaiting: Int?
+
+    func validate() throws {
+        do {
+            _ = try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker)
+            if admin != "off" {
+                let endpoint = try Endpoint(parsing: admin ?? "127.0.0.1", defaultPort: DefaultPort.workerAdmin)
+                if case .unix = endpoint { throw ValidationError("--admin must be host:port or off.") }
+            }
+        } catch let error as EndpointError {
+            throw ValidationError(error.description)
+        }
+        if let maxWaiting, !(1...10_000).contains(maxWaiting) {
+            throw ValidationError("--max-waiting is \(maxWaiting), expected 1 to 10000.")
+        }
+    }
+
+    func run() async throws {
+        LogSetup.bootstrap(level: .info)
+        let name = name ?? "worker"
+        var logger = Logger(label: "groot-worker")
+        logger[metadataKey: "worker"] = "\(name)"
+        let options = checkpoint.options
+        let metrics = WorkerMetrics(registry: MetricsRegistry(), maxBatch: options.maxBatch)
+        let state = ServingState()
+        let queue = BatchQueue<UInt64>.Configuration(maxWaiting: maxWaiting ?? 64, maxBatch: options.maxBatch)
+        let server = WorkerServer(
+            name: name,
+            listen: try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker),
+            state: state,
+            metrics: metrics,
+            logger: logger,
+            load: { [logger] () throws(WorkerError) in
+                let policy = try await OnnxPolicy.load(options, logger: logger)
+                logger.info(
+                    "checkpoint loaded",
+                    metadata: [
+                        "checkpoint": "\(policy.description.checkpoint)", "sha256": "\(policy.description.sha256)",
+                        "runtime": "\(policy.runtimeVersion)",
+                    ]
+                )
+                return [Batcher(runner: policy, configuration: queue, metrics: metrics)]
+            }
+        )
+        var services: [any Service] = [server]
+        if admin != "off", case .tcp(let host, let port) = try Endpoint(
+            parsing: admin ?? "127.0.0.1",
+            defaultPort: DefaultPort.workerAdmin
+        ) {
+            let listener = AdminServer(host: host, port: port, metrics: metrics.registry, logger: logger) {
+                state.notReadyReason
+            }
+            services.append(AdminService(server: listener))
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: services,
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        configuration.maximumGracefulShutdownDuration = Self.drainBudget
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as WorkerError {
+            throw reported(error)
+        }
+        logger.info("drained")
+    }
+}
+
+/// Runs the admin listener in the worker's service group.
+private struct AdminService: Service {
+    let server: AdminServer
+
+    func run() async throws { try await server.run() }
+}

@@ -1,0 +1,125 @@
+package import GrootAPI
+package import GrootCore
+
+extension PolicyInput {
+    /// Checks a request against the policy and puts everything in the policy's order.
+    ///
+    /// - Throws: `badRequest` with what was expected and what came. Nothing is resized, cut or guessed.
+    package init(_ request: Groot_V1_InferRequest, for policy: PolicyDescription) throws(WorkerError) {
+        images = try Self.images(request.images, for: policy)
+        state = try Self.state(names: request.stateNames, values: request.stateValues, for: policy)
+        task = try Self.task(request.task, for: policy)
+        (prefix, prefixRows, frozenRows) = try Self.prefix(request.hasPrefix ? request.prefix : nil, for: policy)
+        noiseSeed = request.noiseSeed
+        guard request.maxRows <= policy.chunkSize else {
+            throw WorkerError(
+                .badRequest,
+                "max_rows is \(request.maxRows), but \(policy.checkpoint) answers at most \(policy.chunkSize) rows."
+            )
+        }
+    }
+
+    private static func images(
+        _ images: [Groot_V1_Image],
+        for policy: PolicyDescription
+    ) throws(WorkerError) -> [[UInt8]] {
+        let expected = policy.images.map(\.key).sorted()
+        let found = images.map(\.key).sorted()
+        guard expected == found else {
+            throw WorkerError(.badRequest, "The images do not fit. Expected: \(expected). Got: \(found).")
+        }
+        var ordered: [[UInt8]] = []
+        for input in policy.images {
+            guard let image = images.first(where: { $0.key == input.key }) else { continue }
+            guard image.encoding == .rgb8 else {
+                throw WorkerError(.badRequest, "Image \(input.key) has encoding \(image.encoding), expected RGB8.")
+            }
+            guard image.width == input.width, image.height == input.height else {
+                throw WorkerError(
+                    .badRequest,
+                    "Image \(input.key) is \(image.width)x\(image.height), expected \(input.width)x\(input.height)."
+                        + " The robot's side resizes; the worker does not."
+                )
+            }
+            let bytes = input.width * input.height * 3
+            guard image.data.count == bytes else {
+                throw WorkerError(
+                    .badRequest,
+                    "Image \(input.key) holds \(image.data.count) bytes, expected \(bytes) (height x width x 3)."
+                )
+            }
+            ordered.append([UInt8](image.data))
+        }
+        return ordered
+    }
+
+    private static func state(
+        names: [String],
+        values: [Float],
+        for policy: PolicyDescription
+    ) throws(WorkerError) -> [Float] {
+        guard names.count == values.count else {
+            throw WorkerError(.badRequest, "There are \(names.count) state names but \(values.count) state values.")
+        }
+        var byName: [String: Float] = [:]
+        for (name, value) in zip(names, values) {
+            guard value.isFinite else { throw WorkerError(.badRequest, "State \(name) is \(value), not a finite number.") }
+            guard byName.updateValue(value, forKey: name) == nil else {
+                throw WorkerError(.badRequest, "State \(name) is given twice.")
+            }
+        }
+        let ordered = policy.stateNames.compactMap { byName[$0] }
+        guard ordered.count == policy.stateNames.count, byName.count == ordered.count else {
+            throw WorkerError(
+                .badRequest,
+                "The state names do not fit. Expected: \(policy.stateNames). Got: \(names)."
+            )
+        }
+        return ordered
+    }
+
+    private static func task(_ task: String, for policy: PolicyDescription) throws(WorkerError) -> [Int64] {
+        // A sentence in capitals grounds badly: the policy was trained on lower case only.
+        let bytes = task.lowercased().utf8.map { Int64($0) }
+        guard !bytes.isEmpty else {
+            throw WorkerError(.badRequest, "The task is empty; say what to do, e.g. \"Depalletize the green box\".")
+        }
+        guard bytes.count <= policy.maxTaskBytes else {
+            throw WorkerError(
+                .badRequest,
+                "The task has \(bytes.count) bytes in lower case, \(policy.checkpoint) reads at most"
+                    + " \(policy.maxTaskBytes). Shorten it; it is never cut."
+            )
+        }
+        guard !bytes.contains(0) else { throw WorkerError(.badRequest, "The task holds a zero byte.") }
+        return bytes
+    }
+
+    private static func prefix(
+        _ prefix: Groot_V1_ActionPrefix?,
+        for policy: PolicyDescription
+    ) throws(WorkerError) -> (values: [Float], rows: Int, frozen: Int) {
+        guard let prefix else { return ([], 0, 0) }
+        guard policy.supportsPrefix else {
+            throw WorkerError(.badRequest, "\(policy.checkpoint) takes no action prefix; send none.")
+        }
+        guard prefix.rows <= policy.chunkSize else {
+            throw WorkerError(.badRequest, "The prefix has \(prefix.rows) rows, at most \(policy.chunkSize) fit.")
+        }
+        guard prefix.frozenRows <= prefix.rows else {
+            throw WorkerError(.badRequest, "The prefix freezes \(prefix.frozenRows) of its \(prefix.rows) rows.")
+        }
+        let count = Int(prefix.rows) * policy.actionNames.count
+        guard prefix.values.count == count else {
+            throw WorkerError(
+                .badRequest,
+                "The prefix holds \(prefix.values.count) values, expected \(count)"
+                    + " (\(prefix.rows) rows x \(policy.actionNames.count))."
+            )
+        }
+        guard prefix.values.allSatisfy(\.isFinite) else {
+            throw WorkerError(.badRequest, "The prefix holds a value that is not a finite number.")
+        }
+        return (prefix.values, Int(prefix.rows), Int(prefix.frozenRows))
+    }
+}

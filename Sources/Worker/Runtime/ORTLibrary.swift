@@ -1,0 +1,43 @@
+import CONNXRuntime
+
+/// The opened ONNX Runtime and its function table.
+///
+/// Opened once, never closed. Any thread: the table is constant after `init`.
+// SAFETY: both pointers lead to constant data of a library that stays open for the life of the process.
+@safe
+final class ORTLibrary: @unchecked Sendable {
+    /// Newest table this code was tried with; older libraries hand out a lower one.
+    static let newestTable: UInt32 = 32
+
+    private let table: UnsafePointer<groot_ort_api>
+    /// Text of the library, e.g. `1.32.0`.
+    let version: String
+    /// Which table it handed out.
+    let apiVersion: Int
+    let path: String
+
+    var api: groot_ort_api { unsafe table.pointee }
+
+    /// - Throws: `runtimeMissing` with the loader's own words.
+    init(path: String) throws(WorkerError) {
+        var library = unsafe groot_ort_library()
+        var problem = [CChar](repeating: 0, count: 512)
+        let opened = unsafe groot_ort_open(path, Self.newestTable, &library, &problem, problem.count)
+        guard opened == 0, let table = unsafe library.api else {
+            let reason = String(decoding: problem.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            throw WorkerError(.runtimeMissing, "The ONNX Runtime library \(path) cannot be used: \(reason).")
+        }
+        unsafe self.table = table
+        version = unsafe library.version.map { unsafe String(cString: $0) } ?? "unknown"
+        apiVersion = Int(unsafe library.api_version)
+        self.path = path
+    }
+
+    /// Turns a status into an error and releases it at once.
+    func check(_ status: OpaquePointer?, _ doing: @autoclosure () -> String) throws(WorkerError) {
+        guard let status = unsafe status else { return }
+        let text = unsafe api.get_error_message(status).map { unsafe String(cString: $0) } ?? "no reason given"
+        unsafe api.release_status(status)
+        throw WorkerError(.inferenceFailed, "ONNX Runtime failed to \(doing()): \(text)")
+    }
+}

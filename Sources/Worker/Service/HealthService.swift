@@ -1,0 +1,56 @@
+package import GRPCCore
+package import GrootAPI
+
+/// gRPC's health protocol: SERVING only between warm-up and drain.
+///
+/// Known names are the empty one (the whole worker) and `groot.v1.Inference`.
+package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
+    private static let names: Set<String> = ["", Groot_V1_Inference.descriptor.fullyQualifiedService]
+
+    private let state: ServingState
+
+    package init(state: ServingState) {
+        self.state = state
+    }
+
+    package func check(
+        request: Grpc_Health_V1_HealthCheckRequest,
+        context: ServerContext
+    ) async throws -> Grpc_Health_V1_HealthCheckResponse {
+        guard Self.names.contains(request.service) else {
+            throw RPCError(
+                code: .notFound,
+                message: "Service \"\(request.service)\" is not known here; known: \(Self.names.sorted())."
+            )
+        }
+        return Self.response(to: state.phase)
+    }
+
+    package func watch(
+        request: Grpc_Health_V1_HealthCheckRequest,
+        response: RPCWriter<Grpc_Health_V1_HealthCheckResponse>,
+        context: ServerContext
+    ) async throws {
+        guard Self.names.contains(request.service) else {
+            var unknown = Grpc_Health_V1_HealthCheckResponse()
+            unknown.status = .serviceUnknown
+            try await response.write(unknown)
+            return
+        }
+        // The watch ends with the drain, or with the caller.
+        let watching = Task { [state] in
+            for await phase in state.watch() { try await response.write(Self.response(to: phase)) }
+        }
+        try await withRPCCancellationHandler {
+            try await watching.value
+        } onCancelRPC: {
+            watching.cancel()
+        }
+    }
+
+    private static func response(to phase: ServingState.Phase) -> Grpc_Health_V1_HealthCheckResponse {
+        var response = Grpc_Health_V1_HealthCheckResponse()
+        response.status = phase == .serving ? .serving : .notServing
+        return response
+    }
+}

@@ -1,0 +1,169 @@
+package import GRPCCore
+import GRPCProtobuf
+import GrootAPI
+import GrootCore
+package import Logging
+import Synchronization
+
+/// `groot.v1.Inference`: checks a request, waits for its batch, answers with the chunk.
+///
+/// Any thread. Keeps nothing between two calls.
+package final class InferenceService: RegistrableRPCService {
+    private let worker: String
+    private let state: ServingState
+    private let metrics: WorkerMetrics
+    private let logger: Logger
+    private let failureLog = Mutex(RateLimit(every: .seconds(1)))
+
+    package init(worker: String, state: ServingState, metrics: WorkerMetrics, logger: Logger) {
+        self.worker = worker
+        self.state = state
+        self.metrics = metrics
+        self.logger = logger
+    }
+
+    package func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+        router.registerHandler(
+            forMethod: Groot_V1_Inference.Method.Describe.descriptor,
+            deserializer: ProtobufDeserializer<Groot_V1_DescribeRequest>(),
+            serializer: ProtobufSerializer<Groot_V1_DescribeResponse>(),
+            handler: { [self] _, _ in
+                StreamingServerResponse(single: ServerResponse(message: try describe()))
+            }
+        )
+        router.registerHandler(
+            forMethod: Groot_V1_Inference.Method.Infer.descriptor,
+            deserializer: TimedRequestDeserializer(),
+            serializer: TimedResponseSerializer(),
+            handler: { [self] stream, _ in
+                let arrived = MonotonicInstant.now()
+                let request = try await ServerRequest(stream: stream)
+                let deadline = GRPCTimeout.duration(in: request.metadata).map { arrived + $0 }
+                return StreamingServerResponse(
+                    single: ServerResponse(message: try await infer(request.message, deadline: deadline))
+                )
+            }
+        )
+    }
+
+    private func describe() throws(WorkerError) -> Groot_V1_DescribeResponse {
+        var response = Groot_V1_DescribeResponse()
+        response.worker = worker
+        response.policies = try state.all().map { Groot_V1_Policy($0.runner.description) }
+        return response
+    }
+
+    private func infer(
+        _ request: TimedRequest,
+        deadline: MonotonicInstant?
+    ) async throws(WorkerError) -> Groot_V1_InferResponse {
+        let started = MonotonicInstant.now()
+        do {
+            let response = try await answer(request, started: started, deadline: deadline)
+            metrics.requestAnswered()
+            return response
+        } catch {
+            // The transport cancels a call when its deadline passes; the caller asked for that, not for a cancel.
+            let late = error.code == .cancelled && deadline.map { $0 <= MonotonicInstant.now() } == true
+            let shown = late ? WorkerError(.deadlineExceeded, "The deadline passed before the chunk was ready.") : error
+            metrics.requestFailed(shown.code)
+            report(shown, request.message)
+            throw shown
+        }
+    }
+
+    private func answer(
+        _ request: TimedRequest,
+        started: MonotonicInstant,
+        deadline: MonotonicInstant?
+    ) async throws(WorkerError) -> Groot_V1_InferResponse {
+        let message = request.message
+        if let deadline, deadline <= started {
+            throw WorkerError(.deadlineExceeded, "The deadline had passed on arrival; no inference was run.")
+        }
+        let batcher = try state.batcher(for: message.checkpoint)
+        let policy = batcher.runner.description
+        let input = try PolicyInput(message, for: policy)
+        let checked = MonotonicInstant.now()
+        let answer = try await Self.cancellable {
+            await Result { () async throws(WorkerError) in
+                try await batcher.infer(
+                    input,
+                    robot: message.robot,
+                    observation: message.observationIndex,
+                    deadline: deadline
+                )
+            }
+        }
+        let answered = MonotonicInstant.now()
+        var response = Groot_V1_InferResponse()
+        response.requestID = message.requestID
+        response.observationIndex = message.observationIndex
+        response.capturedTick = message.capturedTick
+        response.capturedAtNs = message.capturedAtNs
+        response.worker = worker
+        response.checkpoint = policy.checkpoint
+        response.checkpointSha256 = policy.sha256
+        let rows = message.maxRows == 0 ? policy.chunkSize : Int(message.maxRows)
+        response.values = Array(answer.values.prefix(rows * policy.actionNames.count))
+        response.rows = UInt32(rows)
+        response.actionNames = policy.actionNames
+        response.actionPeriodNs = policy.actionPeriod.nanoseconds.magnitude
+        response.batchSize = UInt32(answer.batchSize)
+        let finished = MonotonicInstant.now()
+
+        // The stages cover the whole call, so that their sum is the time from the first byte decoded to the last
+        // one encoded: hops between threads count as queue.
+        let stages = answer.preprocess + answer.infer + answer.postprocess
+        let preprocess = (checked - started) + answer.preprocess
+        let postprocess = (finished - answered) + answer.postprocess
+        let queue = max(.zero, (answered - checked) - stages)
+        response.timings.queueNs = queue.unsignedNanoseconds
+        response.timings.decodeNs = request.decode.unsignedNanoseconds
+        response.timings.preprocessNs = preprocess.unsignedNanoseconds
+        response.timings.inferNs = answer.infer.unsignedNanoseconds
+        response.timings.postprocessNs = postprocess.unsignedNanoseconds
+        metrics.record(queue, in: .queue)
+        metrics.record(request.decode, in: .decode)
+        metrics.record(preprocess, in: .preprocess)
+        metrics.record(answer.infer, in: .infer)
+        metrics.record(postprocess, in: .postprocess)
+        metrics.record(finished - started + request.decode, in: .total)
+        return response
+    }
+
+    /// Turns the transport's cancellation (deadline, lost peer) into a task's.
+    private static func cancellable<Value: Sendable>(
+        _ body: @escaping @Sendable () async -> Result<Value, WorkerError>
+    ) async throws(WorkerError) -> Value {
+        let task = Task { await body() }
+        let result = await withTaskCancellationHandler {
+            await withRPCCancellationHandler {
+                await task.value
+            } onCancelRPC: {
+                task.cancel()
+            }
+        } onCancel: {
+            task.cancel()
+        }
+        return try result.get()
+    }
+
+    private func report(_ error: WorkerError, _ request: Groot_V1_InferRequest) {
+        guard let suppressed = failureLog.withLock({ $0.admit(at: .now()) }) else { return }
+        let level: Logger.Level =
+            switch error.code {
+            case .inferenceFailed, .runtimeMissing, .badCheckpoint: .error
+            case .queueFull, .badRequest, .unknownCheckpoint: .warning
+            case .superseded, .cancelled, .deadlineExceeded, .notServing: .info
+            }
+        logger.log(
+            level: level,
+            "inference request failed",
+            metadata: [
+                "robot": "\(request.robot)", "request_id": "\(request.requestID)", "error": "\(error)",
+                "suppressed": "\(suppressed)",
+            ]
+        )
+    }
+}

@@ -1,0 +1,112 @@
+import GRPCCore
+package import GRPCNIOTransportHTTP2
+package import GrootCore
+package import Logging
+import ServiceLifecycle
+
+/// The worker's gRPC listener: binds at once, serves when the checkpoint is loaded and warmed, drains on a
+/// graceful shutdown.
+package struct WorkerServer: Service {
+    /// Two camera images of 640 x 480 are 1.8 MB; nothing sensible is larger than this.
+    package static let maximumMessageBytes = 16 << 20
+    /// Holds a whole observation (460 kB at 4 cameras of 196 x 196), so that a sender never waits for credit.
+    package static let windowBytes = 4 << 20
+    package static let maximumStreams = 256
+
+    package typealias Transport = HTTP2ServerTransport.Posix
+    package typealias Load = @Sendable () async throws(WorkerError) -> [Batcher]
+
+    private let server: GRPCServer<Transport>
+    private let state: ServingState
+    private let endpoint: GrootCore.Endpoint
+    private let load: Load
+    private let logger: Logger
+
+    package init(
+        name: String,
+        listen endpoint: GrootCore.Endpoint,
+        state: ServingState,
+        metrics: WorkerMetrics,
+        logger: Logger,
+        load: @escaping Load
+    ) {
+        self.state = state
+        self.endpoint = endpoint
+        self.load = load
+        self.logger = logger
+        let transport = Transport(
+            address: endpoint.socketAddress,
+            transportSecurity: .plaintext,
+            config: .defaults { config in
+                config.rpc.maxRequestPayloadSize = Self.maximumMessageBytes
+                config.http2.targetWindowSize = Self.windowBytes
+                config.http2.maxFrameSize = 1 << 16
+                config.http2.maxConcurrentStreams = Self.maximumStreams
+                // The gateway pings an idle connection to learn early that a worker is gone.
+                config.connection.keepalive.clientBehavior.allowWithoutCalls = true
+                config.connection.keepalive.clientBehavior.minPingIntervalWithoutCalls = .seconds(1)
+            }
+        )
+        server = GRPCServer(
+            transport: transport,
+            services: [
+                InferenceService(worker: name, state: state, metrics: metrics, logger: logger),
+                HealthService(state: state),
+            ]
+        )
+    }
+
+    /// The bound address, once it is bound.
+    package var address: String {
+        get async throws { "\(try await server.transport.listeningAddress)" }
+    }
+
+    /// The bound port; nil for a unix socket.
+    package var port: Int? {
+        get async throws {
+            let address = try await server.transport.listeningAddress
+            return address.ipv4?.port ?? address.ipv6?.port
+        }
+    }
+
+    package func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { [server, endpoint] in
+                    do {
+                        try await server.serve()
+                    } catch {
+                        throw WorkerError(.notServing, "Cannot serve on \(endpoint).", cause: error)
+                    }
+                }
+                group.addTask { [state, logger, load] in
+                    // A port that cannot be bound is reported by serve(), at once.
+                    guard let address = try? await self.address else { return }
+                    logger.info("listening", metadata: ["peer": "\(address)"])
+                    let batchers = try await load()
+                    state.loaded(batchers)
+                    logger.info(
+                        "serving",
+                        metadata: ["checkpoint": "\(batchers.map { $0.runner.description.checkpoint })"]
+                    )
+                }
+                while try await group.next() != nil {}
+            }
+        } onGracefulShutdown: { [state, server, logger] in
+            logger.info("draining")
+            state.drain()
+            server.beginGracefulShutdown()
+        }
+    }
+}
+
+extension GrootCore.Endpoint {
+    fileprivate var socketAddress: GRPCNIOTransportHTTP2.SocketAddress {
+        switch self {
+        case .tcp("localhost", let port): .ipv4(host: "127.0.0.1", port: port)
+        case .tcp(let host, let port) where host.contains(":"): .ipv6(host: host, port: port)
+        case .tcp(let host, let port): .ipv4(host: host, port: port)
+        case .unix(let path): .unixDomainSocket(path: path)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Foundation
+package import GRPCCore
+
+/// Everything the worker can fail with.
+package struct WorkerError: Error, CustomStringConvertible {
+    package enum Code: String, Sendable, CaseIterable {
+        /// The ONNX Runtime library cannot be found or opened.
+        case runtimeMissing
+        /// A file of the checkpoint is missing, malformed or does not fit the others.
+        case badCheckpoint
+        /// The request does not fit the checkpoint.
+        case badRequest
+        /// The request selects a checkpoint that is not served here.
+        case unknownCheckpoint
+        /// A newer observation of the same robot took the request's place.
+        case superseded
+        /// The waiting queue is full.
+        case queueFull
+        /// The deadline passed before the policy ran.
+        case deadlineExceeded
+        /// The caller went away.
+        case cancelled
+        /// The worker is draining or still warming up.
+        case notServing
+        /// The policy ran and failed or answered with nonsense.
+        case inferenceFailed
+    }
+
+    package var code: Code
+    /// What went wrong and what to do about it.
+    package var message: String
+    package var cause: (any Error)?
+
+    package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    package var description: String {
+        cause.map { "\(message) (\($0.localizedDescription))" } ?? message
+    }
+}
+
+/// The one table from our codes to what a client sees.
+extension WorkerError: RPCErrorConvertible {
+    package var rpcErrorCode: RPCError.Code {
+        switch code {
+        case .badRequest: .invalidArgument
+        case .unknownCheckpoint: .notFound
+        case .superseded: .aborted
+        case .queueFull: .resourceExhausted
+        case .deadlineExceeded: .deadlineExceeded
+        case .cancelled: .cancelled
+        case .notServing: .unavailable
+        case .inferenceFailed: .internalError
+        case .runtimeMissing, .badCheckpoint: .failedPrecondition
+        }
+    }
+
+    package var rpcErrorMessage: String { message }
+
+    package var rpcErrorCause: (any Error)? { cause }
+}

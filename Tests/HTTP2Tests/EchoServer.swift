@@ -1,0 +1,157 @@
+import GrootCore
+import HTTP2
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A server whose paths are behaviours: `/echo` returns the body with trailers, `/sink` counts it, `/stall` never
+/// takes it, `/early` answers before the body is there, `/never` does not answer.
+final class EchoServer: Sendable {
+    let server: HTTP2Server
+    fileprivate let opened = Atomic<Int>(0)
+    fileprivate let received = Atomic<Int>(0)
+    var openedStreams: Int { opened.load(ordering: .relaxed) }
+    var receivedBytes: Int { received.load(ordering: .relaxed) }
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    init(limits: HTTP2Limits = HTTP2Limits()) {
+        let hook = Hook()
+        server = HTTP2Server(group: group, limits: limits) { _ in
+            var observer = HTTP2Connection.Observer()
+            observer.streamOpened = { stream in hook.owner.map { EchoHandler(stream: stream, owner: $0) } }
+            return observer
+        }
+        hook.set(self)
+    }
+
+    func start() async throws -> Endpoint {
+        try await server.bind(to: .tcp(host: "127.0.0.1", port: 0))
+    }
+
+    func stop() async throws {
+        await server.abort()
+        try await group.shutdownGracefully()
+    }
+
+    private final class Hook: Sendable {
+        private let box = Mutex<EchoServer?>(nil)
+        var owner: EchoServer? { box.withLock { $0 } }
+        func set(_ owner: EchoServer) { box.withLock { $0 = owner } }
+    }
+}
+
+private final class EchoHandler: HTTP2StreamHandler {
+    private let stream: HTTP2Stream
+    private let owner: EchoServer
+    private var path = ""
+
+    init(stream: HTTP2Stream, owner: EchoServer) {
+        self.stream = stream
+        self.owner = owner
+        owner.opened.add(1, ordering: .relaxed)
+    }
+
+    func received(headers: HTTP2Headers) {
+        path = headers[":path"] ?? ""
+        switch path {
+        case "/echo":
+            var answer = HTTP2Headers([(":status", "200")])
+            for name in ["x-note", "x-blob-bin"] {
+                if let value = headers[name] { answer.add(name, value) }
+            }
+            stream.send(headers: answer)
+        case "/early":
+            stream.send(headers: HTTP2Headers([(":status", "413"), ("x-why", "early")]), endStream: true)
+        default: break
+        }
+    }
+
+    func received(body: ByteBuffer) {
+        owner.received.add(body.readableBytes, ordering: .relaxed)
+        switch path {
+        case "/echo": stream.send(body: body)
+        case "/stall": break
+        default: stream.consumed(body.readableBytes)
+        }
+    }
+
+    func received(trailers: HTTP2Headers) {}
+
+    func receivedEnd() {
+        switch path {
+        case "/echo": stream.send(trailers: HTTP2Headers([("x-end", "yes")]))
+        case "/sink": stream.send(headers: HTTP2Headers([(":status", "200")]), endStream: true)
+        default: break
+        }
+    }
+
+    func bodyLeft(byteCount: Int) {
+        if path == "/echo" { stream.consumed(byteCount) }
+    }
+
+    func closed(_ closure: HTTP2StreamClosure) {}
+}
+
+/// A client connection for tests, usable from outside its loop.
+final class TestClient: Sendable {
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let connection: NIOLoopBound<HTTP2Connection>
+    private let flags: Flags
+    var isGoneAway: Bool { flags.goneAway.load(ordering: .relaxed) }
+    var isClosed: Bool { flags.closed.load(ordering: .relaxed) }
+
+    init(_ endpoint: Endpoint, limits: HTTP2Limits = HTTP2Limits()) async throws {
+        let loop = group.next()
+        let ready = loop.makePromise(of: Void.self)
+        let flags = Flags()
+        self.flags = flags
+        connection = try await loop.submit {
+            var observer = HTTP2Connection.Observer()
+            observer.ready = { ready.succeed() }
+            observer.goAway = { flags.goneAway.store(true, ordering: .relaxed) }
+            observer.closed = { reason in
+                flags.closed.store(true, ordering: .relaxed)
+                ready.fail(HTTP2Error(.connectionClosed, reason))
+            }
+            return NIOLoopBound(
+                HTTP2Client.connect(to: endpoint, on: loop, limits: limits, observer: observer),
+                eventLoop: loop
+            )
+        }.get()
+        try await ready.futureResult.get()
+    }
+
+    func call(_ path: String, _ body: Int, extra: [(String, String)] = [], timeout: Duration = .seconds(20)) async throws
+        -> HTTP2Response
+    {
+        let connection = connection
+        return try await connection.eventLoop.flatSubmit {
+            let headers = HTTP2Headers(
+                [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test")] + extra
+            )
+            let bytes = ByteBuffer(repeating: UInt8(ascii: "x"), count: body)
+            return connection.value.call(headers: headers, body: bytes, timeout: timeout, maxResponseBytes: 64 << 20)
+        }.get()
+    }
+
+    func stop() async throws {
+        let connection = connection
+        try await connection.eventLoop.submit { connection.value.abort() }.get()
+        try await group.shutdownGracefully()
+    }
+
+    private final class Flags: Sendable {
+        let goneAway = Atomic<Bool>(false)
+        let closed = Atomic<Bool>(false)
+    }
+}
+
+/// Waits for a condition; false when it does not come true within ten seconds.
+func eventually(_ condition: () -> Bool) async -> Bool {
+    let limit = MonotonicInstant.now() + .seconds(10)
+    while MonotonicInstant.now() < limit {
+        if condition() { return true }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+    return condition()
+}

@@ -1,0 +1,160 @@
+"""Writes the tiny checkpoints that the worker's tests load.
+
+Needs `onnx` and `numpy`:  python make_fixtures.py   (run in this folder; the result is committed)
+
+The graph of `tiny` has the worker's whole interface and is arithmetic anyone can redo by hand:
+
+  action[b, i, j] = state[b, j] + 0.01 * i + noise[b, i, j]
+                  + mean(image a) / 255 + 10 * mean(image b) / 255 + sum(task bytes) / 1000
+  rows before frozen_rows[b] are replaced by prefix[b, i, j]; 0.5 * prefix_rows[b] is added to all others
+"""
+
+import json
+import pathlib
+
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper, save
+
+HERE = pathlib.Path(__file__).parent
+CHUNK, DIMS, TASK, SIZE = 4, 3, 32, 4
+IMAGES = {"observation.images.a": SIZE, "observation.images.b": SIZE}
+
+
+def inputs(chunk=CHUNK, dims=DIMS):
+    floats, ints = TensorProto.FLOAT, TensorProto.INT64
+    result = [
+        helper.make_tensor_value_info(key, TensorProto.UINT8, ["b", size, size, 3]) for key, size in IMAGES.items()
+    ]
+    result += [
+        helper.make_tensor_value_info("observation.state", floats, ["b", dims]),
+        helper.make_tensor_value_info("task", ints, ["b", TASK]),
+        helper.make_tensor_value_info("noise", floats, ["b", chunk, dims]),
+        helper.make_tensor_value_info("prefix", floats, ["b", chunk, dims]),
+        helper.make_tensor_value_info("prefix_rows", ints, ["b"]),
+        helper.make_tensor_value_info("frozen_rows", ints, ["b"]),
+    ]
+    return result
+
+
+def constant(name, value):
+    return numpy_helper.from_array(np.asarray(value), name)
+
+
+def nodes():
+    node = helper.make_node
+    result = []
+    for key, scale in (("a", "scale_a"), ("b", "scale_b")):
+        result += [
+            node("Cast", [f"observation.images.{key}"], [f"{key}_float"], to=TensorProto.FLOAT),
+            node("ReduceMean", [f"{key}_float"], [f"{key}_mean"], axes=[1, 2, 3], keepdims=0),
+            node("Mul", [f"{key}_mean", scale], [f"{key}_part"]),
+        ]
+    result += [
+        node("Cast", ["task"], ["task_float"], to=TensorProto.FLOAT),
+        node("ReduceSum", ["task_float", "axis_1"], ["task_sum"], keepdims=0),
+        node("Mul", ["task_sum", "scale_task"], ["task_part"]),
+        node("Cast", ["prefix_rows"], ["prefix_float"], to=TensorProto.FLOAT),
+        node("Mul", ["prefix_float", "half"], ["prefix_part"]),
+        node("Sum", ["a_part", "b_part", "task_part", "prefix_part"], ["offset"]),
+        node("Unsqueeze", ["offset", "axes_12"], ["offset_3d"]),
+        node("Unsqueeze", ["observation.state", "axis_1"], ["state_3d"]),
+        node("Add", ["state_3d", "ramp"], ["ramped"]),
+        node("Add", ["ramped", "noise"], ["noisy"]),
+        node("Add", ["noisy", "offset_3d"], ["free"]),
+        node("Unsqueeze", ["frozen_rows", "axes_12"], ["frozen_3d"]),
+        node("Less", ["row_index", "frozen_3d"], ["is_frozen"]),
+        node("Where", ["is_frozen", "prefix", "free"], ["action"]),
+    ]
+    return result
+
+
+def constants():
+    return [
+        constant("scale_a", np.float32(1 / 255)),
+        constant("scale_b", np.float32(10 / 255)),
+        constant("scale_task", np.float32(1 / 1000)),
+        constant("half", np.float32(0.5)),
+        constant("axis_1", np.array([1], np.int64)),
+        constant("axes_12", np.array([1, 2], np.int64)),
+        constant("ramp", (0.01 * np.arange(CHUNK, dtype=np.float32)).reshape(1, CHUNK, 1)),
+        constant("row_index", np.arange(CHUNK, dtype=np.int64).reshape(1, CHUNK, 1)),
+    ]
+
+
+def model(graph_nodes, initializers, chunk=CHUNK, output_chunk=CHUNK):
+    output = helper.make_tensor_value_info("action", TensorProto.FLOAT, ["b", output_chunk, DIMS])
+    graph = helper.make_graph(graph_nodes, "tiny", inputs(chunk), [output], initializers)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(made)
+    return made
+
+
+def config():
+    return {
+        "type": "groot_mini",
+        "n_obs_steps": 1,
+        "chunk_size": CHUNK,
+        "n_action_steps": CHUNK,
+        "input_features": {
+            **{key: {"type": "VISUAL", "shape": [3, size, size]} for key, size in IMAGES.items()},
+            "observation.state": {"type": "STATE", "shape": [DIMS]},
+        },
+        "output_features": {"action": {"type": "ACTION", "shape": [DIMS]}},
+        "groot": {
+            "action_period_s": 0.1,
+            "state_names": ["left", "right", "claw"],
+            "action_names": ["left", "right", "claw_position"],
+            "max_task_bytes": TASK,
+            "supports_prefix": True,
+        },
+    }
+
+
+def write(name, made):
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config(), indent=2) + "\n")
+    if isinstance(made, bytes):
+        (folder / "model.onnx").write_bytes(made)
+    else:
+        save(made, folder / "model.onnx")
+
+
+good = model(nodes(), constants())
+write("tiny", good)
+
+# Promises 4 rows and takes and gives 5.
+longer = [c for c in constants() if c.name not in ("ramp", "row_index")] + [
+    constant("ramp", np.zeros((1, 5, 1), np.float32)),
+    constant("row_index", np.arange(5, dtype=np.int64).reshape(1, 5, 1)),
+]
+write("wrong-shape", model(nodes(), longer, chunk=5, output_chunk=5))
+
+# Passes no inference at all: every action is NaN.
+write(
+    "not-finite",
+    model(
+        nodes()[:-1]
+        + [
+            helper.make_node("Where", ["is_frozen", "prefix", "free"], ["real"]),
+            helper.make_node("Mul", ["real", "nan"], ["action"]),
+        ],
+        constants() + [constant("nan", np.float32("nan"))],
+    ),
+)
+
+# Finite until somebody has state "left" above 100, then infinite in that row of the batch only.
+write(
+    "overflowing",
+    model(
+        nodes()[:-1]
+        + [
+            helper.make_node("Where", ["is_frozen", "prefix", "free"], ["real"]),
+            helper.make_node("Greater", ["real", "hundred"], ["is_large"]),
+            helper.make_node("Where", ["is_large", "infinity", "real"], ["action"]),
+        ],
+        constants() + [constant("hundred", np.float32(100)), constant("infinity", np.float32("inf"))],
+    ),
+)
+
+write("corrupt", b"this is no model\n" * 8)

@@ -1,0 +1,307 @@
+import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2
+import GrootAPI
+import GrootCore
+import GrootTesting
+import Testing
+
+@testable import Worker
+
+@Suite(.timeLimit(.minutes(1)), .enabled(if: TestRuntime.canRun, TestRuntime.reason))
+struct InferenceServiceTests {
+    private static let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+        [try await TestRuntime.load("tiny")]
+    }
+
+    /// Mean of black image a, of white image b times ten, and the task bytes of "ab" over 1000.
+    private static let offset: Float = 0 + 10 + (97 + 98) / 1000
+
+    @Test
+    func `the answer is the model's, with every echo`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            var request = Groot_V1_InferRequest.tiny(task: "AB")
+            request.observationIndex = 41
+            request.capturedTick = 42
+            request.capturedAtNs = 43
+            let began = ContinuousClock.now
+            let answer = try await worker.inference.infer(request)
+            let took = ContinuousClock.now - began
+
+            #expect(answer.rows == 4)
+            #expect(answer.actionNames == ["left", "right", "claw_position"])
+            for row in 0..<4 {
+                for (column, state) in [Float(1), 2, 3].enumerated() {
+                    let expected = state + 0.01 * Float(row) + Self.offset
+                    #expect(abs(answer.values[row * 3 + column] - expected) < 1e-4, "row \(row), column \(column)")
+                }
+            }
+            #expect(answer.requestID == "request-r1")
+            #expect(answer.observationIndex == 41)
+            #expect(answer.capturedTick == 42)
+            #expect(answer.capturedAtNs == 43)
+            #expect(answer.worker == "w1")
+            #expect(answer.checkpoint == "tiny")
+            #expect(answer.checkpointSha256.count == 64)
+            #expect(answer.actionPeriodNs == 100_000_000)
+            #expect(answer.batchSize == 1)
+            let times = answer.timings
+            #expect(times.inferNs > 0 && times.decodeNs > 0 && times.preprocessNs > 0 && times.encodeNs > 0)
+            let sum =
+                times.queueNs + times.decodeNs + times.preprocessNs + times.inferNs + times.postprocessNs
+                + times.encodeNs
+            #expect(Int64(sum) <= took.nanoseconds)
+            #expect(worker.metric("groot_worker_requests_total{outcome=\"answered\"}") == "1")
+        }
+    }
+
+    @Test
+    func `prefix rows are frozen, rows are limited, noise is seeded`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            var request = Groot_V1_InferRequest.tiny()
+            request.prefix.rows = 2
+            request.prefix.frozenRows = 1
+            request.prefix.values = [7, 8, 9, 0, 0, 0]
+            request.maxRows = 2
+            let continued = try await worker.inference.infer(request)
+            #expect(continued.rows == 2)
+            #expect(continued.values.count == 6)
+            #expect(Array(continued.values.prefix(3)) == [7, 8, 9])
+            // Two prefix rows add 0.5 each to what is not frozen.
+            #expect(abs(continued.values[3] - (1 + 0.01 + Self.offset + 1)) < 1e-4)
+
+            var noisy = Groot_V1_InferRequest.tiny()
+            noisy.noiseSeed = 9
+            let first = try await worker.inference.infer(noisy)
+            let again = try await worker.inference.infer(noisy)
+            #expect(first.values == again.values)
+            let noise = SeededNormal.values(seed: 9, count: 12)
+            #expect(abs(first.values[0] - (1 + Self.offset + noise[0])) < 1e-4)
+            #expect(abs(first.values[11] - (3 + 0.03 + Self.offset + noise[11])) < 1e-4)
+        }
+    }
+
+    @Test
+    func `rows of a batch do not mix, whatever ran before`() async throws {
+        try await WorkerHarness.run(maxBatch: 2, load: Self.load) { worker in
+            try await serving(worker)
+            let answers = try await withThrowingTaskGroup(of: (Int, Groot_V1_InferResponse).self) { group in
+                for robot in 0..<6 {
+                    group.addTask {
+                        var request = Groot_V1_InferRequest.tiny(
+                            robot: "r\(robot)",
+                            task: String(repeating: "a", count: robot + 1)
+                        )
+                        request.stateValues = [0, Float(robot), 0]
+                        return (robot, try await worker.inference.infer(request))
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(answers.count == 6)
+            for (robot, answer) in answers {
+                let expected = Float(robot) + 10 + 97 * Float(robot + 1) / 1000
+                #expect(abs(answer.values[0] - expected) < 1e-4, "r\(robot)")
+                #expect(answer.requestID == "request-r\(robot)")
+            }
+        }
+    }
+
+    @Test
+    func `a bad request and an unknown checkpoint say what was expected`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            var request = Groot_V1_InferRequest.tiny()
+            request.images[0].width = 640
+            await refused(worker, request, .invalidArgument, "640x4, expected 4x4")
+            request = .tiny()
+            request.checkpoint = "other"
+            await refused(worker, request, .notFound, "served: [\"tiny\"]")
+            request.checkpoint = "tiny"
+            #expect(try await worker.inference.infer(request).checkpoint == "tiny")
+            #expect(worker.metric("groot_worker_requests_total{outcome=\"badRequest\"}") == "1")
+        }
+    }
+
+    @Test
+    func `an infinite answer is refused for its own row only`() async throws {
+        let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+            [try await TestRuntime.load("overflowing")]
+        }
+        try await WorkerHarness.run(load: load) { worker in
+            try await serving(worker)
+            async let fine = worker.inference.infer(.tiny(robot: "r1"))
+            var request = Groot_V1_InferRequest.tiny(robot: "r2")
+            request.stateValues = [0, 200, 0]
+            await refused(worker, request, .internalError, "Checkpoint overflowing answered inf for left in row 0")
+            #expect(try await fine.values.count == 12)
+        }
+    }
+
+    @Test
+    func `describe tells the policy`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            let answer = try await worker.inference.describe(Groot_V1_DescribeRequest())
+            #expect(answer.worker == "w1")
+            let description = try PolicyDescription(try #require(answer.policies.first))
+            #expect(description.stateNames == ["left", "right", "claw"])
+            #expect(description.runtime == "onnx")
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct ServingTests {
+    @Test
+    func `a newer observation supersedes a waiting one over the wire`() async throws {
+        let runner = ScriptedRunner(open: false)
+        try await WorkerHarness.run(load: { () throws(WorkerError) in [runner] }) { worker in
+            try await serving(worker)
+            async let running = worker.inference.infer(.scripted(robot: "busy"))
+            try await eventually("an inference runs") { await runner.isHolding }
+            let older = Task { try await worker.inference.infer(.scripted(robot: "r1", observation: 6)) }
+            try await eventually("one waits") { worker.metric("groot_worker_waiting_requests") == "1.0" }
+            async let newer = worker.inference.infer(.scripted(robot: "r1", left: 5, observation: 7))
+            let error = await #expect(throws: RPCError.self) { try await older.value }
+            #expect(error?.code == .aborted)
+            #expect(error?.message == "superseded by observation 7")
+            await runner.open()
+            #expect(try await newer.values.first == 5)
+            _ = try await running
+        }
+    }
+
+    @Test
+    func `a full queue answers RESOURCE_EXHAUSTED`() async throws {
+        let runner = ScriptedRunner(open: false)
+        try await WorkerHarness.run(maxWaiting: 1, load: { () throws(WorkerError) in [runner] }) { worker in
+            try await serving(worker)
+            async let running = worker.inference.infer(.scripted(robot: "r0"))
+            try await eventually("an inference runs") { await runner.isHolding }
+            async let waiting = worker.inference.infer(.scripted(robot: "r1"))
+            try await eventually("one waits") { worker.metric("groot_worker_waiting_requests") == "1.0" }
+            await refused(worker, .scripted(robot: "r2"), .resourceExhausted, "Retry")
+            await runner.open()
+            _ = try await (running, waiting)
+        }
+    }
+
+    @Test
+    func `a deadline ends the call and is not run later`() async throws {
+        let runner = ScriptedRunner(open: false)
+        try await WorkerHarness.run(load: { () throws(WorkerError) in [runner] }) { worker in
+            try await serving(worker)
+            async let running = worker.inference.infer(.scripted(robot: "r0"))
+            try await eventually("an inference runs") { await runner.isHolding }
+            var options = CallOptions.defaults
+            options.timeout = .milliseconds(50)
+            let error = await #expect(throws: RPCError.self) { [options] in
+                try await worker.inference.infer(.scripted(robot: "r1"), options: options)
+            }
+            #expect(error?.code == .deadlineExceeded)
+            try await eventually("the server counted it") {
+                worker.metric("groot_worker_requests_total{outcome=\"deadlineExceeded\"}") == "1"
+            }
+            await runner.open()
+            _ = try await running
+            #expect(await runner.batches.count == 1)
+        }
+    }
+
+    @Test
+    func `two checkpoints are selected by name`() async throws {
+        let runners = [ScriptedRunner(checkpoint: "one"), ScriptedRunner(checkpoint: "two")]
+        try await WorkerHarness.run(load: { () throws(WorkerError) in runners }) { worker in
+            try await serving(worker)
+            await refused(worker, .scripted(robot: "r1"), .notFound, "[\"one\", \"two\"]")
+            var request = Groot_V1_InferRequest.scripted(robot: "r1")
+            request.checkpoint = "two"
+            #expect(try await worker.inference.infer(request).checkpoint == "two")
+        }
+    }
+
+    @Test
+    func `not serving until loaded, not serving while draining, running calls finish`() async throws {
+        let runner = ScriptedRunner(open: false)
+        let (loaded, finishLoading) = AsyncStream<Void>.makeStream()
+        let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+            for await _ in loaded { break }
+            return [runner]
+        }
+        try await WorkerHarness.run(load: load) { worker in
+            #expect(try await worker.health.check(.init()).status == .notServing)
+            await refused(worker, .scripted(robot: "r1"), .unavailable, "still being loaded")
+            finishLoading.finish()
+            try await serving(worker)
+
+            var named = Grpc_Health_V1_HealthCheckRequest()
+            named.service = "groot.v1.Inference"
+            #expect(try await worker.health.check(named).status == .serving)
+            named.service = "nobody"
+            let unknown = await #expect(throws: RPCError.self) { [named] in try await worker.health.check(named) }
+            #expect(unknown?.code == .notFound)
+
+            let watched = Task {
+                try await worker.health.watch(.init()) { response in
+                    try await response.messages.reduce(into: []) { $0.append($1.status) }
+                }
+            }
+            async let running = worker.inference.infer(.scripted(robot: "r1", left: 3))
+            try await eventually("an inference runs") { await runner.isHolding }
+            await worker.drain()
+            #expect(try await watched.value.last == .notServing)
+            #expect(worker.state.notReadyReason == "the worker is draining")
+            await runner.open()
+            #expect(try await running.values.first == 3)
+        }
+    }
+
+    @Test
+    func `a checkpoint that cannot be loaded stops the worker`() async throws {
+        let error = await #expect(throws: WorkerError.self) {
+            try await WorkerHarness.run(
+                load: { () throws(WorkerError) in throw WorkerError(.badCheckpoint, "bad") },
+                { worker in
+                    try await eventually("the client notices") {
+                        do {
+                            _ = try await worker.health.check(.init(), options: .quick)
+                            return false
+                        } catch {
+                            return true
+                        }
+                    }
+                }
+            )
+        }
+        #expect(error?.code == .badCheckpoint)
+    }
+}
+
+extension CallOptions {
+    fileprivate static var quick: CallOptions {
+        var options = CallOptions.defaults
+        options.timeout = .milliseconds(500)
+        return options
+    }
+}
+
+private func serving(_ worker: WorkerHarness) async throws {
+    try await eventually("the worker serves") { try await worker.health.check(.init()).status == .serving }
+}
+
+private func refused(
+    _ worker: WorkerHarness,
+    _ request: Groot_V1_InferRequest,
+    _ code: RPCError.Code,
+    _ says: String,
+    sourceLocation: SourceLocation = #_sourceLocation
+) async {
+    let error = await #expect(throws: RPCError.self, sourceLocation: sourceLocation) {
+        try await worker.inference.infer(request)
+    }
+    #expect(error?.code == code, sourceLocation: sourceLocation)
+    #expect(error?.message.contains(says) == true, "\(error?.message ?? "")", sourceLocation: sourceLocation)
+}
