@@ -50,7 +50,12 @@ final class Cell {
     private func judgeNow() {
         _ = judge.observed(
             EpisodeJudge.Observation(
-                time: world.time, cartons: world.cartons, palms: world.palms, joints: Array(world.state.prefix(14))))
+                time: world.time,
+                cartons: world.cartons,
+                palms: world.palms,
+                joints: Array(world.state.prefix(14))
+            )
+        )
     }
 
     /// Head and chest pictures.

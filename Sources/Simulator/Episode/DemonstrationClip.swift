@@ -44,7 +44,13 @@ struct DemonstrationClip: Sendable {
         var expert = Expert(target: cell.target)
         var noise = CommandNoise(sigma: sigma)
         var clip = DemonstrationClip(
-            seed: seed, kind: kind, task: task, sigma: sigma, outcome: .timeout, seconds: 0)
+            seed: seed,
+            kind: kind,
+            task: task,
+            sigma: sigma,
+            outcome: .timeout,
+            seconds: 0
+        )
         var extra = kind == .demo ? framesAfterSuccess : refuseFrames
         while extra > 0 && (cell.judge.verdict == nil || cell.judge.verdict?.outcome == .success) {
             let plan = expert.plan(command: cell.command, measured: cell.world.state, cartons: cell.world.cartons)

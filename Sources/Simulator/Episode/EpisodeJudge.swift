@@ -80,7 +80,9 @@ struct EpisodeJudge: Sendable {
             return (.dropped, index == target ? "the named carton fell" : "another carton fell")
         }
         for index in observation.cartons.indices where index != target {
-            if moved(index, observation) > limits.wrongMoved { return (.wrongBox, "a carton that was not named was taken") }
+            if moved(index, observation) > limits.wrongMoved {
+                return (.wrongBox, "a carton that was not named was taken")
+            }
         }
         if let target {
             held = isPlaced(target, observation) ? held + 1 : 0

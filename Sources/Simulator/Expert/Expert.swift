@@ -44,8 +44,11 @@ struct Expert: Sendable {
     mutating func plan(command: [Double], measured: [Double], cartons: [CartonState]) -> Plan {
         let carton = target.map { cartons[$0] }
         var view = View(
-            pair: PairPose(joints: command), carton: carton?.position ?? .zero, cartonYaw: carton?.yaw ?? 0,
-            measured: PairPose(joints: measured))
+            pair: PairPose(joints: command),
+            carton: carton?.position ?? .zero,
+            cartonYaw: carton?.yaw ?? 0,
+            measured: PairPose(joints: measured)
+        )
         if target != nil { phase = Self.next(phase, view) }
         var ahead = phase
         var joints = Array(command[0..<14])
@@ -110,8 +113,10 @@ struct Expert: Sendable {
         switch phase {
         case .align:
             return PairPose(
-                centre: view.carton + SIMD3(-standoff, 0, 0).turned(by: view.cartonYaw), yaw: view.cartonYaw,
-                halfGap: openHalfGap)
+                centre: view.carton + SIMD3(-standoff, 0, 0).turned(by: view.cartonYaw),
+                yaw: view.cartonYaw,
+                halfGap: openHalfGap
+            )
         case .reach: return PairPose(centre: view.carton, yaw: view.cartonYaw, halfGap: openHalfGap)
         case .squeeze: return PairPose(centre: view.carton, yaw: view.cartonYaw, halfGap: squeezedHalfGap)
         case .lift:

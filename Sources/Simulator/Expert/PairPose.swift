@@ -29,7 +29,10 @@ struct PairPose: Hashable, Sendable {
         let across = SIMD3(0, halfGap, 0).turned(by: yaw)
         let left = InverseKinematics.solve(palm: centre + across, yaw: yaw, from: Array(joints[0..<7]))
         let right = InverseKinematics.solve(
-            palm: (centre - across) * SIMD3(1, -1, 1), yaw: -yaw, from: ArmKinematics.mirrored(Array(joints[7..<14])))
+            palm: (centre - across) * SIMD3(1, -1, 1),
+            yaw: -yaw,
+            from: ArmKinematics.mirrored(Array(joints[7..<14]))
+        )
         return left + ArmKinematics.mirrored(right)
     }
 }

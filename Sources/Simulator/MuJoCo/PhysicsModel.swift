@@ -23,6 +23,19 @@ import CMuJoCo
         unsafe pointer = loaded
     }
 
+    /// A copy of a compiled model; a few milliseconds instead of parsing again.
+    init(copying other: PhysicsModel) throws(SimulatorError) {
+        guard let copy = unsafe mj_copyModel(nil, other.pointer) else {
+            throw SimulatorError(.model, "MuJoCo cannot allocate a copy of the cell")
+        }
+        unsafe pointer = copy
+    }
+
+    /// Overwrites this copy with another one of the same cell.
+    func restore(from other: PhysicsModel) {
+        unsafe mj_copyModel(pointer, other.pointer)
+    }
+
     deinit {
         unsafe mj_deleteModel(pointer)
     }

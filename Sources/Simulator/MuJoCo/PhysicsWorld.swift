@@ -21,8 +21,9 @@ import CMuJoCo
     /// qpos index of the 14 arm joints and the 2 claws; dof indices are equal (all one-dimensional before the cartons).
     private let actuated: [Int]
 
-    init(scene: SceneVariation) throws(SimulatorError) {
-        model = try PhysicsModel()
+    /// - Parameter pristine: a compiled cell to copy instead of compiling again.
+    init(scene: SceneVariation, pristine: PhysicsModel? = nil) throws(SimulatorError) {
+        if let pristine { model = try PhysicsModel(copying: pristine) } else { model = try PhysicsModel() }
         model.apply(scene)
         guard let data = unsafe mj_makeData(model.pointer) else {
             throw SimulatorError(.model, "MuJoCo cannot allocate the state of the cell")
@@ -97,7 +98,10 @@ import CMuJoCo
     var palms: [SIMD3<Double>] {
         palmSites.map { site in
             unsafe SIMD3(
-                data.pointee.site_xpos[3 * site], data.pointee.site_xpos[3 * site + 1], data.pointee.site_xpos[3 * site + 2])
+                data.pointee.site_xpos[3 * site],
+                data.pointee.site_xpos[3 * site + 1],
+                data.pointee.site_xpos[3 * site + 2]
+            )
         }
     }
 
@@ -113,7 +117,10 @@ import CMuJoCo
                 upCosine: data.pointee.xmat[matrix + 8],
                 linearVelocity: SIMD3(data.pointee.qvel[dof], data.pointee.qvel[dof + 1], data.pointee.qvel[dof + 2]),
                 angularVelocity: SIMD3(
-                    data.pointee.qvel[dof + 3], data.pointee.qvel[dof + 4], data.pointee.qvel[dof + 5])
+                    data.pointee.qvel[dof + 3],
+                    data.pointee.qvel[dof + 4],
+                    data.pointee.qvel[dof + 5]
+                )
             )
         }
     }
