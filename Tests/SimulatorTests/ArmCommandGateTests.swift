@@ -45,8 +45,8 @@ import Testing
         _ = gate.modeRequested(2)
         #expect(gate.armTargetReceived(degrees: [1, 2, 3]) == .wrongCount(3))
         #expect(gate.armTargetReceived(degrees: Self.degrees.dropLast() + [.nan]) == .notFinite)
-        #expect(!gate.clawTargetReceived([1]))
-        #expect(!gate.clawTargetReceived([.infinity, 0]))
+        #expect(gate.clawTargetReceived([1]) == false)
+        #expect(gate.clawTargetReceived([.infinity, 0]) == false)
     }
 
     @Test func leavingExternalModeHoldsAndEndsQuickMode() {
@@ -72,7 +72,7 @@ import Testing
 
     @Test func clawsAreClampedAndMoveAtTheirSpeed() {
         var gate = Self.gate()
-        #expect(gate.clawTargetReceived([150, -3]))
+        #expect(gate.clawTargetReceived([150, -3]) == true)
         #expect(gate.ticked(seconds: 0.01)[14] == 4)
         for _ in 0..<100 { _ = gate.ticked(seconds: 0.01) }
         #expect(Array(gate.command.suffix(2)) == [100, 0])

@@ -43,7 +43,7 @@ import Testing
                     yaw: 1.4 * target,
                     halfGap: 0.107
                 )
-                for _ in 0..<4 { joints = goal.joints(from: joints) }
+                for _ in 0..<12 { joints = goal.joints(from: joints) }
                 let reached = PairPose(joints: joints)
                 worst = max(worst, (reached.centre - goal.centre).length, abs(reached.halfGap - goal.halfGap))
             }

@@ -1,6 +1,8 @@
 import GrootCore
 
-/// One simulated cell in lock step: physics, cameras, judge. One owner thread; not `Sendable`.
+/// One simulated cell in lock step: physics, cameras, judge.
+///
+/// One owner thread; not `Sendable`.
 final class Cell {
     /// Seconds per control tick.
     static let tick = 0.01

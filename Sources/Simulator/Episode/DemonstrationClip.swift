@@ -20,13 +20,13 @@ struct DemonstrationClip: Sendable {
     /// Simulated seconds until success.
     var seconds: Double
     var frames = 0
-    /// [frames, 2, 96, 96, 3]
+    /// [frames, 2, 96, 96, 3].
     var images: [UInt8] = []
-    /// [frames, 16]
+    /// [frames, 16].
     var states: [Float] = []
-    /// [frames, 16, 16]
+    /// [frames, 16, 16].
     var chunks: [Float] = []
-    /// [frames, 5]: x, y, z, yaw of the named carton, phase
+    /// [frames, 5]: x, y, z, yaw of the named carton, phase.
     var auxiliary: [Float] = []
 
     /// Plays one episode of the expert under command noise.

@@ -9,9 +9,9 @@ struct EpisodeJudge: Sendable {
         var zone = SIMD3(0.205, 0.0, 0.81)
         var tolerance = SIMD3(0.06, 0.08, 0.015)
         var upCosine = 0.99
-        /// m/s per axis
+        /// m/s per axis.
         var linearSpeed = 0.02
-        /// rad/s per axis
+        /// rad/s per axis.
         var angularSpeed = 0.1
         /// How far any other carton may have moved, in m.
         var otherMoved = 0.05

@@ -1,7 +1,9 @@
 import Foundation
 
 /// Damped least squares with an active set: a joint at its limit that would be pushed further is frozen
-/// and the rest solved again. Always tends to the same solution, so joint targets are a smooth function
+/// and the rest solved again.
+///
+/// Always tends to the same solution, so joint targets are a smooth function
 /// of the palm pose. Pure; left arm only.
 enum InverseKinematics {
     static let damping = 1e-4

@@ -1,4 +1,6 @@
-/// Both palms as one thing: mid-point, common yaw and half the gap between them. Lengths in m, angles in rad.
+/// Both palms as one thing: mid-point, common yaw and half the gap between them.
+///
+/// Lengths in m, angles in rad.
 struct PairPose: Hashable, Sendable {
     var centre: SIMD3<Double>
     var yaw: Double

@@ -57,7 +57,9 @@ import CMuJoCo
         unsafe mj_forward(model.pointer, data)
     }
 
-    /// Sets the position targets: 14 joints in rad, 2 claws 0…100. Values outside the ranges are clipped by the servos.
+    /// Sets the position targets: 14 joints in rad, 2 claws 0…100.
+    ///
+    /// Values outside the ranges are clipped by the servos.
     func command(_ target: [Double]) {
         precondition(target.count == 16, "a target has 14 joints and 2 claws")
         for index in 0..<14 { unsafe data.pointee.ctrl[index] = target[index] }

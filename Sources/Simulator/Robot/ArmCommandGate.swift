@@ -86,7 +86,9 @@ struct ArmCommandGate: Sendable {
         return nil
     }
 
-    /// Takes two claw targets 0…100, left first; false when they are malformed. Obeyed in every mode.
+    /// Takes two claw targets 0…100, left first; false when they are malformed.
+    ///
+    /// Obeyed in every mode.
     mutating func clawTargetReceived(_ percent: [Double]) -> Bool {
         guard percent.count == 2, percent.allSatisfy(\.isFinite) else { return false }
         clawTarget = percent.map { min(max($0, 0), 100) }

@@ -12,7 +12,9 @@ struct CameraLoop: Sendable {
     let rate: Double
     let metrics: SimulatorMetrics
 
-    /// Runs until `thread` is told to stop. Context and model copy live and die on this thread.
+    /// Runs until `thread` is told to stop.
+    ///
+    /// Context and model copy live and die on this thread.
     func run(_ thread: LoopThread) throws {
         let period = Duration.seconds(1 / rate)
         let pristine = try PhysicsModel()

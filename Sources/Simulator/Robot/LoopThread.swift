@@ -10,7 +10,9 @@ final class LoopThread: Sendable {
 
     func stop() { stopping.store(true, ordering: .relaxed) }
 
-    /// Runs `body` on a new thread and returns when it does. `body` must look at `shouldStop` often.
+    /// Runs `body` on a new thread and returns when it does.
+    ///
+    /// `body` must look at `shouldStop` often.
     func run(name: String, body: @escaping @Sendable (LoopThread) throws -> Void) async throws {
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in

@@ -30,7 +30,9 @@ struct PhysicsLoop: Sendable {
         var reported = false
     }
 
-    /// Runs until `thread` is told to stop. The world lives and dies on this thread.
+    /// Runs until `thread` is told to stop.
+    ///
+    /// The world lives and dies on this thread.
     func run(_ thread: LoopThread) throws {
         defer { cell.close() }
         let pristine = try PhysicsModel()

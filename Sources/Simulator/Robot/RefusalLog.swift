@@ -2,7 +2,9 @@ import GrootCore
 import Logging
 import Synchronization
 
-/// Says why commands are refused, at most once per second. Any thread.
+/// Says why commands are refused, at most once per second.
+///
+/// Any thread.
 final class RefusalLog: Sendable {
     private let limit = Mutex(RateLimit(every: .seconds(1)))
     private let logger: Logger

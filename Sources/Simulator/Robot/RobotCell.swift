@@ -2,7 +2,9 @@ import Foundation
 import GrootCore
 import Synchronization
 
-/// What the ROS side, the physics thread and the camera thread of one robot share. Any thread.
+/// What the ROS side, the physics thread and the camera thread of one robot share.
+///
+/// Any thread.
 final class RobotCell: Sendable {
     struct Reset: Sendable {
         var seed: Int64

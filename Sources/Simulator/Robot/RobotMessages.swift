@@ -1,7 +1,9 @@
 import Foundation
 import ROS1
 
-/// Names and layouts that the real 5-W uses. Pure.
+/// Names and layouts that the real 5-W uses.
+///
+/// Pure.
 enum RobotMessages {
     static let sensorsTopic = "/sensors_data_raw"
     static let clawStateTopic = "/leju_claw_state"

@@ -1,4 +1,6 @@
-/// Everything that differs between two episodes, drawn from one seed. Lengths in m, angles in rad, masses in kg.
+/// Everything that differs between two episodes, drawn from one seed.
+///
+/// Lengths in m, angles in rad, masses in kg.
 struct SceneVariation: Hashable, Sendable {
     struct Carton: Hashable, Sendable {
         var colour: CartonColour
