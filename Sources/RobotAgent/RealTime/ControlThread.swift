@@ -1,4 +1,4 @@
-import Dispatch
+import CDispatch  // defines timespec as seen by a whole-module build
 import Glibc
 package import GrootCore
 package import Logging
