@@ -1,4 +1,4 @@
-import Dispatch
+import CDispatch
 import Glibc
 package import GrootCore
 package import Logging
