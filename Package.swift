@@ -117,7 +117,7 @@ let package = Package(
             name: "RobotAgent",
             dependencies: [
                 "GrootCore", "GrootAPI", "GrootAdmin", "ROS1", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
-                protobuf, lifecycle, collections, histogram, logging,
+                protobuf, lifecycle, unixSignals, collections, histogram, logging,
             ],
             resources: [
                 .embedInCode("Resources/profiles/simulator.json"), .embedInCode("Resources/profiles/5_wheel.json"),

@@ -1,4 +1,4 @@
-import CDispatch  // defines timespec as seen by a whole-module build
+import CDispatch
 import Glibc
 package import GrootCore
 package import Logging
