@@ -117,13 +117,12 @@ struct EmbeddedClusterTests {
 
     @Test func longStateDirectoryStillGetsASocket() async throws {
         let directory = TestCluster.temporaryDirectory(String(repeating: "long/", count: 20) + "end")
-        try await withStore(.embedded(stateDirectory: directory)) { store in
-            let socket = try #require(store.psqlCommand?.split(separator: " ").dropFirst(2).first.map(String.init))
-            #expect(socket.hasPrefix("/tmp/groot-"))
-            // The server has its socket open already; its directory is scratch as well.
-            defer { try? FileManager.default.removeItem(atPath: socket) }
+        let socket = try await withStore(.embedded(stateDirectory: directory)) { store -> String in
             try await expect(count(store), is: [0, 0])
+            return try #require(store.psqlCommand?.split(separator: " ").dropFirst(2).first.map(String.init))
         }
+        #expect(socket.hasPrefix("/tmp/groot-"))
+        try FileManager.default.removeItem(atPath: socket)
     }
 
     @Test func secondGatewayOnTheSameDirectoryIsRefused() async throws {

@@ -114,7 +114,6 @@ package final class EmbeddedCluster: Sendable {
 
     private func serve(_ tools: PostgresTools) async throws(StoreError) -> TerminationStatus {
         var options = PlatformOptions()
-        tools.apply(to: &options)
         options.createSession = true
         options.teardownSequence = [.send(signal: .interrupt, allowedDurationToNextStep: Self.stopBudget)]
         let settings = [
@@ -124,16 +123,16 @@ package final class EmbeddedCluster: Sendable {
             "logging_collector=on", "log_directory=log", "log_filename=postgresql-%a.log", "log_rotation_age=1d",
             "log_rotation_size=0", "log_truncate_on_rotation=on", "cluster_name=groot",
         ]
+        let command = tools.command(
+            [
+                "sh", "-c", "exec \"$@\" >\"$0\" 2>&1 </dev/null", layout.startLog, "\(tools.binaries)/postgres", "-D",
+                layout.data,
+            ] + settings.flatMap { ["-c", $0] }
+        )
         do {
             let result = try await Subprocess.run(
-                .name("sh"),
-                arguments: .init(
-                    [
-                        "-c", "exec \"$@\" >\"$0\" 2>&1 </dev/null", layout.startLog, "\(tools.binaries)/postgres",
-                        "-D", layout.data,
-                    ]
-                        + settings.flatMap { ["-c", $0] }
-                ),
+                .name(command.program),
+                arguments: .init(command.arguments),
                 platformOptions: options,
                 output: .discarded,
                 error: .discarded
