@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import GrootCore
+import Logging
 
 @main
 struct Main {

@@ -31,6 +31,7 @@ package final class EmbeddedCluster: Sendable {
     private let processes: ClusterProcesses
     private let lock = Mutex<DirectoryLock?>(nil)
     private let served = Mutex(false)
+    private let launched = Mutex(false)
 
     package init(stateDirectory: String, tuning: Tuning = Tuning(), logger: Logger) {
         self.layout = ClusterLayout(stateDirectory: stateDirectory)
@@ -67,6 +68,9 @@ package final class EmbeddedCluster: Sendable {
         processes.recordedPostmaster().flatMap { processes.ids().contains($0) ? $0 : nil }
     }
 
+    /// True once this object launched a server; before, a socket that answers belongs to an earlier gateway's.
+    var isLaunched: Bool { launched.withLock { $0 } }
+
     /// The owner connected: later exits of the server are crashes, not failures to start.
     func noteServed() { served.withLock { $0 = true } }
 
@@ -84,6 +88,8 @@ package final class EmbeddedCluster: Sendable {
             )
         }
         try await initialiseIfNeeded(tools)
+        launched.withLock { $0 = true }
+        defer { launched.withLock { $0 = false } }
         var failures = 0
         while !Task.isCancelled {
             let status = try await serve(tools)

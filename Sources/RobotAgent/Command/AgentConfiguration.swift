@@ -57,3 +57,37 @@ package struct AgentConfiguration: Sendable {
         return String(last)
     }
 }
+
+extension AgentConfiguration {
+    private struct Effective: Encodable {
+        var actionChunkSize: Int
+        var chunkSizeThreshold: Double
+        var aggregateFn: String
+        var blendMs: Double
+        var mode: String
+        var profile: String
+        var rotateHeadCamera: Bool
+        var controlRateHz: Int
+        var requestTimeoutMs: Double
+    }
+
+    /// The effective run configuration as the control plane stores it.
+    package func json(chunkSize: Int, profile: String) -> String {
+        let effective = Effective(
+            actionChunkSize: self.chunkSize ?? chunkSize,
+            chunkSizeThreshold: threshold,
+            aggregateFn: aggregate.rawValue,
+            blendMs: blend.milliseconds,
+            mode: mode.rawValue,
+            profile: profile,
+            rotateHeadCamera: rotatesHeadCamera,
+            controlRateHz: 100,
+            requestTimeoutMs: requestTimeout.milliseconds
+        )
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys]
+        // Numbers and strings always encode.
+        return (try? encoder.encode(effective)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+}

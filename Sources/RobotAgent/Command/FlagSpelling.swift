@@ -7,7 +7,7 @@ package enum FlagSpelling {
             if argument == "--" { rest = true }
             guard !rest, argument.hasPrefix("--") else { return argument }
             let name = argument.prefix { $0 != "=" }
-            return name.replacing("_", with: "-") + argument.dropFirst(name.count)
+            return String(name.map { $0 == "_" ? "-" : $0 }) + argument.dropFirst(name.count)
         }
     }
 }

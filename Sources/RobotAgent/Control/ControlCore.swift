@@ -122,8 +122,12 @@ package struct ControlCore: Sendable {
         case .merge(let arrival):
             return merge(arrival, at: tick)
         case .endEpisode:
-            gate.finished()
-            if hasCommand, case .stopping = mode { mode = .silent } else { mode = hasCommand ? .holding : .silent }
+            switch mode {
+            case .following, .waiting:
+                gate.finished()
+                mode = hasCommand ? .holding : .silent
+            default: break
+            }
         case .stop:
             if case .following = mode {
                 gate.stopRequested()

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 package import GrootCore
 package import Logging

@@ -1,0 +1,90 @@
+import GrootCore
+import Logging
+import ROS1
+
+/// The way to a ready robot: master, profile, gateway, checkpoint, topics. Nothing moves here.
+struct AgentStart: Sendable {
+    let configuration: AgentConfiguration
+    let logger: Logger
+
+    /// - Throws: `AgentError` that names who did not answer or what does not fit; `CancellationError`.
+    func connect(
+        node: ROSNode,
+        gateway: GatewayClient
+    ) async throws -> (RobotProfile, PolicyDescription, GrabBoxMpcEnv) {
+        let uri = configuration.rosMaster
+        try await retried("the ROS master", at: uri) { try await node.start() }
+        let profile = try await profile(node)
+        logger.info("robot profile", metadata: ["profile": "\(profile.name)"])
+        let served = try await retried("the gateway", at: "\(configuration.gateway)") {
+            let served = try await gateway.describe(timeout: .seconds(2))
+            if served.isEmpty { throw AgentError(.unavailable, "its workers serve nothing yet") }
+            return served
+        }
+        let policy = try PolicyMatch.select(configuration.checkpoint, among: served)
+        let problems = PolicyMatch.problems(
+            policy: policy,
+            profile: profile,
+            task: configuration.task,
+            chunkSize: configuration.chunkSize
+        )
+        guard problems.isEmpty else {
+            let isUsage = problems.allSatisfy { $0.hasPrefix("--") }
+            throw AgentError(isUsage ? .usage : .mismatch, problems.joined(separator: "\n"))
+        }
+        logger.info(
+            "checkpoint",
+            metadata: ["checkpoint": "\(policy.checkpoint)", "chunk": "\(policy.chunkSize)", "runtime": "\(policy.runtime)"]
+        )
+        let env = try await GrabBoxMpcEnv(
+            profile: profile,
+            cameraKeys: policy.images.map(\.key),
+            node: node,
+            logger: logger
+        )
+        try await env.waitUntilReady(timeout: configuration.readyTimeout)
+        return (profile, policy, env)
+    }
+
+    /// `auto` is the simulator when its reset service exists, else the 5-W.
+    private func profile(_ node: ROSNode) async throws(AgentError) -> RobotProfile {
+        guard configuration.profile == "auto" else { return try ProfileCatalog.load(configuration.profile) }
+        let simulator = try ProfileCatalog.load("simulator")
+        guard let extras = simulator.simulator else { return simulator }
+        do {
+            try await node.waitForService(extras.resetService, timeout: .seconds(2))
+            return simulator
+        } catch {
+            return try ProfileCatalog.load("5_wheel")
+        }
+    }
+
+    /// Repeats `attempt` with a progress line until it succeeds or the ready time is over.
+    private func retried<Value: Sendable>(
+        _ what: String,
+        at address: String,
+        _ attempt: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let start = MonotonicInstant.now()
+        var progress = RateLimit(every: .seconds(2))
+        while true {
+            do {
+                return try await attempt()
+            } catch {
+                try Task.checkCancellation()
+                let now = MonotonicInstant.now()
+                guard now - start < configuration.readyTimeout else {
+                    throw AgentError(
+                        .unavailable,
+                        "\(what) at \(address) did not answer within \(configuration.readyTimeout.seconds) s",
+                        cause: error
+                    )
+                }
+                if progress.admit(at: now) != nil {
+                    logger.info("waiting for \(what)", metadata: ["peer": "\(address)", "error": "\(error)"])
+                }
+                try await Task.sleep(for: .milliseconds(300))
+            }
+        }
+    }
+}
