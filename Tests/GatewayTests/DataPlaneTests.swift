@@ -20,7 +20,8 @@ struct DataPlaneTests {
             #expect(left <= .seconds(5) && left > .seconds(4))
             #expect(workers[0].now.bytes == 460_000)
             #expect(gateway.reports.all.map(\.checkpoints) == [["a"]])
-            let name = "groot_gateway_attempts_total{outcome=\"ok\",worker=\"\(gateway.dataPlane.workerStatuses[0].address)\"}"
+            let name =
+                "groot_gateway_attempts_total{outcome=\"ok\",worker=\"\(gateway.dataPlane.workerStatuses[0].address)\"}"
             #expect(gateway.metric(name) == "1")
         }
     }

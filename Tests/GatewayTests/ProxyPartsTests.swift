@@ -7,10 +7,12 @@ import Testing
 @testable import Gateway
 
 struct ProxyPartsTests {
-    @Test(arguments: [
-        ("1H", .seconds(3600)), ("2M", .seconds(120)), ("3S", .seconds(3)), ("250m", .milliseconds(250)),
-        ("7u", .microseconds(7)), ("9n", .nanoseconds(9)), ("99999999S", .seconds(99_999_999)), ("0m", .zero),
-    ] as [(String, Duration)])
+    @Test(
+        arguments: [
+            ("1H", .seconds(3600)), ("2M", .seconds(120)), ("3S", .seconds(3)), ("250m", .milliseconds(250)),
+            ("7u", .microseconds(7)), ("9n", .nanoseconds(9)), ("99999999S", .seconds(99_999_999)), ("0m", .zero),
+        ] as [(String, Duration)]
+    )
     func timeoutsParse(_ text: String, _ duration: Duration) {
         #expect(GRPCTimeout.parse(text) == duration)
     }
@@ -32,12 +34,14 @@ struct ProxyPartsTests {
         #expect(GRPCStatus.percentEncode("100% grün\n") == "100%25 gr%C3%BCn%0A")
     }
 
-    @Test(arguments: [
-        ("/groot.v1.Inference/Infer", .inference(method: "Infer")), ("/groot.v1.Fleet/StartEpisode", .control),
-        ("/grpc.health.v1.Health/Check", .control), ("/groot.v1.Inference/", .unknown), ("/", .unknown),
-        ("/groot.v1.Inference/../Fleet/X", .unknown), ("/groot.v1.Inference%2FInfer", .unknown),
-        ("//groot.v1.Inference/Infer", .unknown), ("/groot.v1.Inference/Infer?x", .unknown), ("", .unknown),
-    ] as [(String, Route)])
+    @Test(
+        arguments: [
+            ("/groot.v1.Inference/Infer", .inference(method: "Infer")), ("/groot.v1.Fleet/StartEpisode", .control),
+            ("/grpc.health.v1.Health/Check", .control), ("/groot.v1.Inference/", .unknown), ("/", .unknown),
+            ("/groot.v1.Inference/../Fleet/X", .unknown), ("/groot.v1.Inference%2FInfer", .unknown),
+            ("//groot.v1.Inference/Infer", .unknown), ("/groot.v1.Inference/Infer?x", .unknown), ("", .unknown),
+        ] as [(String, Route)]
+    )
     func routesAreExact(_ path: String, _ route: Route) {
         #expect(Route(path: path) == route)
     }
@@ -71,7 +75,8 @@ struct ProxyPartsTests {
     func headRewritesTheDeadlineAndKeepsTheRest() throws {
         let headers = HTTP2Headers([
             (":method", "POST"), (":path", "/groot.v1.Inference/Infer"), ("content-type", "application/grpc"),
-            ("te", "trailers"), ("groot-robot", "r1"), ("grpc-timeout", "1S"), ("x-bin", "AAE"), ("groot-worker", "spoof"),
+            ("te", "trailers"), ("groot-robot", "r1"), ("grpc-timeout", "1S"), ("x-bin", "AAE"),
+            ("groot-worker", "spoof"),
         ])
         let head = try RequestHead(headers, at: at(0), configuration: GatewayConfiguration())
         let sent = head.headers(attempt: 2, at: at(400))

@@ -231,7 +231,9 @@ extension NGHTTP2Session {
     private static func make(role: Role, limits: HTTP2Limits) -> OpaquePointer? {
         var callbacks: OpaquePointer?
         var options: OpaquePointer?
-        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0, let callbacks = unsafe callbacks else { return nil }
+        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0, let callbacks = unsafe callbacks else {
+            return nil
+        }
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
         guard unsafe nghttp2_option_new(&options) == 0, let options = unsafe options else { return nil }
         defer { unsafe nghttp2_option_del(options) }
