@@ -127,6 +127,74 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(3))) func aTransferStreamedOverROSSucceeds() async throws {
+        let commands = try Self.recordedTransfer(seed: 7)
+        try await withRobot { agent in
+            let outcome = LatestValue<String>()
+            let arms = try await agent.advertise("/kuavo_arm_traj", as: JointState.self)
+            let claws = try await agent.advertise("/leju_claw_command", as: LejuClawCommand.self)
+            _ = try await agent.subscribe("/groot_sim/outcome", to: StdString.self) { message, _ in
+                outcome.store(message.data)
+            }
+            try await poll { arms.subscriberCount == 1 && claws.subscriberCount == 1 }
+            _ = try await agent.callService(
+                "/groot_sim/reset",
+                as: GrootSimReset.self,
+                request: .init(seed: 7),
+                timeout: .seconds(10)
+            )
+            _ = try await agent.callService(
+                "/wheel_arm_change_arm_ctrl_mode",
+                as: ChangeArmCtrlMode.self,
+                request: .init(controlMode: 2),
+                timeout: .seconds(5)
+            )
+            _ = try await agent.callService(
+                "/enable_lb_arm_quick_mode",
+                as: SetBool.self,
+                request: .init(data: true),
+                timeout: .seconds(5)
+            )
+            // The sensor stream is the clock: five 500 Hz messages are one 100 Hz tick.
+            let received = Atomic<Int>(0)
+            _ = try await agent.subscribe("/sensors_data_raw", to: SensorsData.self) { _, _ in
+                let count = received.add(1, ordering: .relaxed).newValue
+                guard count % 5 == 0, count / 5 <= commands.count else { return }
+                let command = commands[count / 5 - 1]
+                arms.publish(JointState(position: command.prefix(14).map { $0 * 180 / .pi }))
+                claws.publish(
+                    LejuClawCommand(
+                        data: EndEffectorData(name: ["left_claw", "right_claw"], position: Array(command.suffix(2)))
+                    )
+                )
+            }
+            try await poll { outcome.peek()?.contains("\"running\"") == false }
+            #expect(outcome.peek()?.contains("\"success\"") == true)
+        }
+    }
+
+    /// The expert's 100 Hz commands for one episode, recorded in lock step.
+    private static func recordedTransfer(seed: UInt64) throws -> [[Double]] {
+        let cell = try Cell(seed: seed, cameras: false)
+        var expert = Expert(target: cell.target)
+        var commands: [[Double]] = []
+        while cell.judge.verdict == nil {
+            let start = cell.command
+            let plan = expert.plan(
+                command: start,
+                measured: cell.world.state,
+                cartons: cell.world.cartons
+            )
+            for tick in 1...10 {
+                let share = Double(tick) / 10
+                commands.append(zip(start, plan.rows[0]).map { $0 + ($1 - $0) * share })
+            }
+            cell.advance(to: plan.rows[0])
+        }
+        #expect(cell.judge.verdict?.outcome == .success)
+        return commands
+    }
+
     /// Runs a robot with its master and hands an agent's node to `body`; ends everything afterwards.
     private func withRobot(_ body: (ROSNode) async throws -> Void) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

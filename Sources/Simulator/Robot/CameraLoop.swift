@@ -30,23 +30,25 @@ struct CameraLoop: Sendable {
             }
             // Missed frames are skipped, like a real camera that was not read.
             deadline = max(deadline + period, now)
-            let wanted = cameras.filter { $0.publisher.subscriberCount > 0 }
-            guard !wanted.isEmpty, let snapshot = cell.snapshot.peek() else { continue }
-            if let renderer {
-                if drawn != snapshot.scene { renderer.show(snapshot.scene, pristine: pristine) }
-            } else {
+            guard let snapshot = cell.snapshot.peek() else { continue }
+            guard let renderer else {
+                // Takes a while, so it is done before anybody asks; the next round draws a fresh snapshot.
                 renderer = try CameraRenderer(scene: snapshot.scene, pristine: pristine)
+                drawn = snapshot.scene
+                continue
             }
+            let wanted = cameras.filter { $0.publisher.subscriberCount > 0 }
+            guard !wanted.isEmpty else { continue }
+            if drawn != snapshot.scene { renderer.show(snapshot.scene, pristine: pristine) }
             drawn = snapshot.scene
             let age = MonotonicInstant.now() - snapshot.capturedAt
             let stamp = ROSTime.now().earlier(by: age)
-            let frames =
-                renderer?.render(
-                    wanted.map(\.name),
-                    positions: snapshot.positions,
-                    width: width,
-                    height: height
-                ) ?? []
+            let frames = renderer.render(
+                wanted.map(\.name),
+                positions: snapshot.positions,
+                width: width,
+                height: height
+            )
             sequence &+= 1
             for (camera, frame) in zip(wanted, frames) {
                 camera.publisher.publish(
