@@ -161,7 +161,7 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "Gateway", "GrootCore", "GrootAPI", "GrootTesting", "HTTP2", grpcCore, grpcTransport, grpcProtobuf,
-                protobuf, nioCore, nioPosix, logging,
+                protobuf, nioCore, nioPosix, argumentParser, logging,
             ],
             swiftSettings: settings
         ),

@@ -54,22 +54,28 @@ package final class Store: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let cluster { group.addTask { try await cluster.run() } }
             group.addTask { try await self.supervise() }
-            defer {
-                group.cancelAll()
-                readiness.withLock { $0.stopped() }
+            do {
+                defer { group.cancelAll() }
+                try await group.next()
+                readiness.withLock { $0.stopped("the gateway is shutting down") }
+            } catch {
+                readiness.withLock {
+                    $0.stopped(error is CancellationError ? "the gateway is shutting down" : "\(error)")
+                }
+                throw error
             }
-            try await group.next()
         }
         await pool.close()
     }
 
     /// Returns when the store is ready.
     ///
-    /// - Throws: `unavailable` with the reason when it is not within `timeout`.
+    /// - Throws: `unavailable` with the reason when it is not within `timeout`, or `run()` ended.
     package func waitUntilReady(timeout: Duration) async throws(StoreError) {
         let deadline = MonotonicInstant.now() + timeout
         while let reason = notReadyReason {
-            guard MonotonicInstant.now() < deadline, !Task.isCancelled else {
+            let isStopped = readiness.withLock { $0.isStopped }
+            guard MonotonicInstant.now() < deadline, !isStopped, !Task.isCancelled else {
                 throw StoreError(.unavailable, "the database is not ready: \(reason)")
             }
             // Cancellation is seen above.
@@ -154,7 +160,12 @@ extension Store {
         case .embedded: migrate = true
         case .server(_, let asked): migrate = asked
         }
-        if let cluster { try await createDatabase(in: cluster) }
+        if let cluster {
+            guard cluster.isLaunched else {
+                throw StoreError(.unavailable, "the private database server is being prepared")
+            }
+            try await createDatabase(in: cluster)
+        }
         let applied = try await pool.run { (connection) throws(StoreError) -> [Int] in
             let migrator = Migrator()
             if migrate { return try migrator.migrate(connection) }
@@ -201,10 +212,12 @@ extension Store {
     }
 }
 
-/// Whether the store can be used. Pure.
+/// Whether the store can be used.
+///
+/// Pure.
 struct Readiness {
     private var isPrepared = false
-    private var isStopped = false
+    private(set) var isStopped = false
     private(set) var reason: String? = "starting"
 
     /// Why an operation must not even be tried; after the first success the connection itself decides.
@@ -229,8 +242,8 @@ struct Readiness {
         return reason != nil
     }
 
-    mutating func stopped() {
+    mutating func stopped(_ why: String) {
         isStopped = true
-        reason = "the gateway is shutting down"
+        reason = why
     }
 }

@@ -1,3 +1,6 @@
+import Foundation
+import Glibc
+
 /// Where the database is and how hard it may be used.
 package struct StoreConfiguration: Sendable {
     package enum Location: Sendable {
@@ -22,5 +25,16 @@ package struct StoreConfiguration: Sendable {
 
     package init(location: Location) {
         self.location = location
+    }
+
+    /// Where the gateway keeps things unless told otherwise: `/var/lib/groot-gateway` for root, because the database then
+    /// runs as another user, who may not enter root's home; else below `$XDG_STATE_HOME`.
+    package static func defaultStateDirectory(
+        environment: [String: String] = ProcessInfo.processInfo.environment,
+        isRoot: Bool = geteuid() == 0
+    ) -> String {
+        if isRoot { return "/var/lib/groot-gateway" }
+        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return state + "/groot-gateway" }
+        return (environment["HOME"] ?? "/tmp") + "/.local/state/groot-gateway"
     }
 }

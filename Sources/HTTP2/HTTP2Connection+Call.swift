@@ -40,7 +40,12 @@ private final class UnaryCall: HTTP2StreamHandler {
     private let maxResponseBytes: Int
     private var stream: HTTP2Stream?
     private var timer: Scheduled<Void>?
-    private var response = HTTP2Response(status: 0, headers: HTTP2Headers(), body: ByteBuffer(), trailers: HTTP2Headers())
+    private var response = HTTP2Response(
+        status: 0,
+        headers: HTTP2Headers(),
+        body: ByteBuffer(),
+        trailers: HTTP2Headers()
+    )
 
     init(promise: EventLoopPromise<HTTP2Response>, maxResponseBytes: Int) {
         self.promise = promise

@@ -305,6 +305,10 @@ extension HTTP2Connection: SessionEvents {
         streams[id]?.nextBody(limit: limit) ?? .wait
     }
 
+    func send(bytes: UnsafeRawBufferPointer) {
+        unsafe output.writeBytes(bytes)
+    }
+
     func sendBody(stream id: Int32, frameHeader: UnsafeRawBufferPointer, byteCount: Int) {
         unsafe output.writeBytes(frameHeader)
         guard let stream = streams[id] else { return }
@@ -386,7 +390,7 @@ extension HTTP2Connection {
         isFlushing = true
         do throws(HTTP2Error) {
             while context.channel.isWritable {
-                guard try session.produce(into: &output) else { break }
+                guard try session.produce() else { break }
                 if output.readableBytes >= 64 << 10 { writeOutput() }
             }
         } catch {

@@ -82,6 +82,18 @@ struct StoreTests {
         }
     }
 
+    @Test func largestBatchIsOneCommit() async throws {
+        try await withStore(location()) { store in
+            let episode = UUID()
+            let batch = (0..<10_000).map { InferenceRow(robot: "r", boot: "b", sequence: $0, episode: episode) }
+            let started = MonotonicInstant.now()
+            let inserted = try await store.insertInferences(batch)
+            #expect(inserted == 10_000)
+            #expect(started.duration(to: .now()) < .seconds(10))
+            try await expect(store.insertInferences(batch), is: 0)
+        }
+    }
+
     @Test func startAndFinishMayArriveInAnyOrderAndTwice() async throws {
         try await withStore(location()) { store in
             let (forward, backward) = (UUID(), UUID())
@@ -168,9 +180,14 @@ struct StoreTests {
     }
 
     @Test func wrongSchemaEndsTheStoreWithAnInstruction() async throws {
-        let location = StoreConfiguration.Location.server(url: try await TestCluster.shared.database(), migrate: false)
-        let error = await #expect(throws: StoreError.self) { try await withStore(location) { _ in } }
-        #expect(error?.code == .schemaOutdated || error?.code == .unavailable)
+        let configuration = StoreConfiguration(
+            location: .server(url: try await TestCluster.shared.database(), migrate: false)
+        )
+        let store = Store(configuration: configuration, logger: Logger(label: "test"), metrics: MetricsRegistry())
+        let error = await #expect(throws: StoreError.self) { try await store.run() }
+        #expect(error?.code == .schemaOutdated)
+        #expect(store.notReadyReason?.contains("--migrate") == true)
+        await #expect(throws: StoreError.self) { try await store.waitUntilReady(timeout: .seconds(60)) }
     }
 
     @Test func unreachableServerIsWaitedForAndSaidSo() async throws {

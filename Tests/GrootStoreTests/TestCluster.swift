@@ -8,7 +8,9 @@ import Testing
 actor TestCluster {
     static let shared = TestCluster()
 
-    /// Visible reason for skipping; nil when tests may run. Under `CI=true` a missing server is a failure instead.
+    /// Visible reason for skipping; nil when tests may run.
+    ///
+    /// Under `CI=true` a missing server is a failure instead.
     static let isInstalled: Bool = {
         let root = "/usr/lib/postgresql"
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []

@@ -121,7 +121,8 @@ final class TestClient: Sendable {
         try await ready.futureResult.get()
     }
 
-    func call(_ path: String, _ body: Int, extra: [(String, String)] = [], timeout: Duration = .seconds(20)) async throws
+    func call(_ path: String, _ body: Int, extra: [(String, String)] = [], timeout: Duration = .seconds(20))
+        async throws
         -> HTTP2Response
     {
         let connection = connection

@@ -15,13 +15,14 @@ enum ROSTools {
 /// A process of `Peers/peer.py`; it ends when this object goes away or the test process dies.
 final class RospyPeer: Sendable {
     private let process: Process
+    private let scratch: URL
     private let input: Pipe
     private let output = Mutex<[UInt8]>([])
     private let commands = Mutex(0)
 
     init(_ arguments: [String], masterURI: String) throws {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Peers/peer.py")
-        let scratch = FileManager.default.temporaryDirectory.appending(path: "ros1-tests-\(getpid())")
+        scratch = FileManager.default.temporaryDirectory.appending(path: "ros1-tests-\(UUID().uuidString)")
         process = Process()
         input = Pipe()
         let output = Pipe()
@@ -36,9 +37,7 @@ final class RospyPeer: Sendable {
         process.standardInput = input
         process.standardOutput = output
         let log = scratch.appending(path: "stderr.log")
-        if !FileManager.default.fileExists(atPath: log.path) {
-            _ = FileManager.default.createFile(atPath: log.path, contents: nil)
-        }
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process.standardError = try FileHandle(forWritingTo: log)
         output.fileHandleForReading.readabilityHandler = { [weak self] handle in
             let data = handle.availableData
@@ -48,7 +47,11 @@ final class RospyPeer: Sendable {
         try process.run()
     }
 
-    deinit { kill() }
+    deinit {
+        kill()
+        // Left-over scratch files harm nobody.
+        try? FileManager.default.removeItem(at: scratch)
+    }
 
     /// A rospy node, ready to take commands.
     static func node(_ name: String, masterURI: String) async throws -> RospyPeer {
@@ -68,12 +71,22 @@ final class RospyPeer: Sendable {
         try await eventually("the peer ends") { !process.isRunning }
     }
 
+    /// What the peer wrote to standard error.
+    private var complaints: String {
+        // No file means nothing was written.
+        (try? String(contentsOf: scratch.appending(path: "stderr.log"), encoding: .utf8).suffix(2000)).map { "\($0)" }
+            ?? ""
+    }
+
     var text: String { output.withLock { String(decoding: $0, as: UTF8.self) } }
 
     /// The first event of the kind that satisfies the condition, waiting for it.
     func event(_ kind: String, where matches: ([String: Any]) -> Bool = { _ in true }) async throws -> [String: Any] {
         var found: [String: Any]?
-        try await eventually("\(kind) from the rospy peer; so far: \(text.suffix(2000))", within: .seconds(20)) {
+        try await eventually(
+            "\(kind) from the rospy peer; so far: \(text.suffix(2000)) \(complaints)",
+            within: .seconds(20)
+        ) {
             found = events.first { $0["event"] as? String == kind && matches($0) }
             return found != nil
         }

@@ -8,7 +8,7 @@ import Testing
 
 /// Polls until the condition holds; records an issue after the limit.
 func eventually(
-    _ what: Comment,
+    _ what: @autoclosure () -> Comment,
     within limit: Duration = .seconds(15),
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
@@ -16,7 +16,7 @@ func eventually(
     let deadline = MonotonicInstant.now() + limit
     while try await !condition() {
         guard MonotonicInstant.now() < deadline else {
-            Issue.record("not within \(limit): \(what)", sourceLocation: sourceLocation)
+            Issue.record("not within \(limit): \(what())", sourceLocation: sourceLocation)
             throw CancellationError()
         }
         try await Task.sleep(for: .milliseconds(10))

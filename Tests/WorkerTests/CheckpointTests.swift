@@ -2,6 +2,7 @@ import Foundation
 import GrootAPI
 import GrootCore
 import GrootTesting
+import Logging
 import Testing
 
 @testable import Worker
@@ -35,7 +36,10 @@ struct CheckpointConfigTests {
         (#""chunk_size": 4"#, #""chunk_sizes": 4"#, #"key "chunk_size" is missing"#),
         (#""chunk_size": 4"#, #""chunk_size": "4""#, #"key "chunk_size" has the wrong type, expected a whole number"#),
         (#""chunk_size": 4"#, #""chunk_size": 0"#, "chunk_size is 0, expected 1 to 1000"),
-        (#""action_period_s": 0.1"#, #""action_period_s": null"#, #"key "groot.action_period_s" is null, expected a number"#),
+        (
+            #""action_period_s": 0.1"#, #""action_period_s": null"#,
+            #"key "groot.action_period_s" is null, expected a number"#
+        ),
         (#""action_period_s": 0.1"#, #""action_period_s": -1"#, "groot.action_period_s is -1.0"),
         (#""supports_prefix": true"#, #""supports_prefix": 3"#, "expected true or false"),
         (#""groot": {"#, #""root": {"#, #"key "groot" is missing"#),
@@ -127,7 +131,7 @@ struct CheckpointLoadTests {
     func `a library that is none is refused with the loader's words`() async throws {
         let options = CheckpointOptions(directory: TestRuntime.fixture("tiny"), library: #filePath)
         let error = await #expect(throws: WorkerError.self) {
-            try await OnnxPolicy.load(options, logger: .init(label: "test"))
+            try await OnnxPolicy.load(options, logger: Logger(label: "test"))
         }
         #expect(error?.code == .runtimeMissing)
         #expect(error?.message.contains("invalid ELF header") == true || error?.message.contains("too short") == true)

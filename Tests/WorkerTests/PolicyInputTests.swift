@@ -59,9 +59,18 @@ struct PolicyInputTests {
     @Test
     func `state must have every name once and finite values`() {
         refused(request { $0.stateNames[0] = "up" }, saying: "[\"left\", \"right\"]", "[\"up\", \"left\"]")
-        refused(request { $0.stateNames = ["left"]; $0.stateValues = [1] }, saying: "Got: [\"left\"]")
         refused(
-            request { $0.stateNames.append("extra"); $0.stateValues.append(0) },
+            request {
+                $0.stateNames = ["left"]
+                $0.stateValues = [1]
+            },
+            saying: "Got: [\"left\"]"
+        )
+        refused(
+            request {
+                $0.stateNames.append("extra")
+                $0.stateValues.append(0)
+            },
             saying: "Got: [\"right\", \"left\", \"extra\"]"
         )
         refused(request { $0.stateNames = ["left", "left"] }, saying: "left is given twice")
@@ -77,13 +86,31 @@ struct PolicyInputTests {
         var able = policy
         able.supportsPrefix = true
         refused(request { $0.prefix.rows = 4 }, for: able, saying: "4 rows", "at most 3")
-        refused(request { $0.prefix.rows = 1; $0.prefix.values = [1] }, for: able, saying: "1 values, expected 2")
         refused(
-            request { $0.prefix.rows = 1; $0.prefix.frozenRows = 2; $0.prefix.values = [1, 2] },
+            request {
+                $0.prefix.rows = 1
+                $0.prefix.values = [1]
+            },
+            for: able,
+            saying: "1 values, expected 2"
+        )
+        refused(
+            request {
+                $0.prefix.rows = 1
+                $0.prefix.frozenRows = 2
+                $0.prefix.values = [1, 2]
+            },
             for: able,
             saying: "freezes 2 of its 1"
         )
-        refused(request { $0.prefix.rows = 1; $0.prefix.values = [1, .nan] }, for: able, saying: "not a finite")
+        refused(
+            request {
+                $0.prefix.rows = 1
+                $0.prefix.values = [1, .nan]
+            },
+            for: able,
+            saying: "not a finite"
+        )
     }
 
     private func refused(

@@ -30,7 +30,8 @@ struct SeededNormalTests {
 @Suite
 struct GRPCTimeoutTests {
     @Test(arguments: [
-        ("5S", Duration.seconds(5)), ("250m", .milliseconds(250)), ("1u", .microseconds(1)), ("99999999n", .nanoseconds(99_999_999)),
+        ("5S", Duration.seconds(5)), ("250m", .milliseconds(250)), ("1u", .microseconds(1)),
+        ("99999999n", .nanoseconds(99_999_999)),
         ("2M", .seconds(120)), ("1H", .seconds(3600)),
     ])
     func `units of the header`(text: String, expected: Duration) {

@@ -4,7 +4,9 @@ import GrootAPI
 import GrootCore
 import GrootStore
 
-/// Requests of `groot.v1.Fleet`, checked field by field and turned into what the store keeps. Pure.
+/// Requests of `groot.v1.Fleet`, checked field by field and turned into what the store keeps.
+///
+/// Pure.
 enum FleetRequests {
     static func robot(_ request: Groot_V1_RegisterRobotRequest) throws(RPCError) -> RobotRecord {
         RobotRecord(

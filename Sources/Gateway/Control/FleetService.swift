@@ -4,7 +4,9 @@ import GrootStore
 import Logging
 import SwiftProtobuf
 
-/// `groot.v1.Fleet`: checks requests and hands them to the store. A reply means that the transaction is committed.
+/// `groot.v1.Fleet`: checks requests and hands them to the store.
+///
+/// A reply means that the transaction is committed.
 struct FleetService: Groot_V1_Fleet.ServiceProtocol {
     private let store: Store
     private let gateway: String

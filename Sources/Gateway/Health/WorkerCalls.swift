@@ -31,7 +31,9 @@ enum WorkerCalls {
         var reason: String
     }
 
-    static func check(_ connection: HTTP2Connection, authority: String, timeout: Duration) -> EventLoopFuture<HTTP2Response> {
+    static func check(_ connection: HTTP2Connection, authority: String, timeout: Duration) -> EventLoopFuture<
+        HTTP2Response
+    > {
         call(connection, "/grpc.health.v1.Health/Check", authority: authority, timeout: timeout)
     }
 

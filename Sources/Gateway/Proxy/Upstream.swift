@@ -135,7 +135,9 @@ final class Upstream {
         connection = opened
         // A peer that accepts and stays silent is no worker.
         wake(after: shared.configuration.health.connectTimeout + shared.configuration.health.checkTimeout) { upstream in
-            guard upstream.generation == current, let connection = upstream.connection, !connection.isReady else { return }
+            guard upstream.generation == current, let connection = upstream.connection, !connection.isReady else {
+                return
+            }
             upstream.letGo = current
             upstream.connection = nil
             connection.close(.settingsTimeout, reason: "no HTTP/2 answer")

@@ -1,6 +1,8 @@
 import Foundation
 
-/// Where things lie in a state directory. Pure.
+/// Where things lie in a state directory.
+///
+/// Pure.
 struct ClusterLayout: Sendable, Equatable {
     /// Longest path of a unix socket (`sun_path` without its NUL).
     static let socketPathLimit = 107

@@ -31,6 +31,7 @@ package final class EmbeddedCluster: Sendable {
     private let processes: ClusterProcesses
     private let lock = Mutex<DirectoryLock?>(nil)
     private let served = Mutex(false)
+    private let launched = Mutex(false)
 
     package init(stateDirectory: String, tuning: Tuning = Tuning(), logger: Logger) {
         self.layout = ClusterLayout(stateDirectory: stateDirectory)
@@ -67,6 +68,9 @@ package final class EmbeddedCluster: Sendable {
         processes.recordedPostmaster().flatMap { processes.ids().contains($0) ? $0 : nil }
     }
 
+    /// True once this object launched a server; before, a socket that answers belongs to an earlier gateway's.
+    var isLaunched: Bool { launched.withLock { $0 } }
+
     /// The owner connected: later exits of the server are crashes, not failures to start.
     func noteServed() { served.withLock { $0 = true } }
 
@@ -84,6 +88,8 @@ package final class EmbeddedCluster: Sendable {
             )
         }
         try await initialiseIfNeeded(tools)
+        launched.withLock { $0 = true }
+        defer { launched.withLock { $0 = false } }
         var failures = 0
         while !Task.isCancelled {
             let status = try await serve(tools)
@@ -108,7 +114,6 @@ package final class EmbeddedCluster: Sendable {
 
     private func serve(_ tools: PostgresTools) async throws(StoreError) -> TerminationStatus {
         var options = PlatformOptions()
-        tools.apply(to: &options)
         options.createSession = true
         options.teardownSequence = [.send(signal: .interrupt, allowedDurationToNextStep: Self.stopBudget)]
         let settings = [
@@ -118,16 +123,16 @@ package final class EmbeddedCluster: Sendable {
             "logging_collector=on", "log_directory=log", "log_filename=postgresql-%a.log", "log_rotation_age=1d",
             "log_rotation_size=0", "log_truncate_on_rotation=on", "cluster_name=groot",
         ]
+        let command = tools.command(
+            [
+                "sh", "-c", "exec \"$@\" >\"$0\" 2>&1 </dev/null", layout.startLog, "\(tools.binaries)/postgres", "-D",
+                layout.data,
+            ] + settings.flatMap { ["-c", $0] }
+        )
         do {
             let result = try await Subprocess.run(
-                .name("sh"),
-                arguments: .init(
-                    [
-                        "-c", "exec \"$@\" >\"$0\" 2>&1 </dev/null", layout.startLog, "\(tools.binaries)/postgres",
-                        "-D", layout.data,
-                    ]
-                        + settings.flatMap { ["-c", $0] }
-                ),
+                .name(command.program),
+                arguments: .init(command.arguments),
                 platformOptions: options,
                 output: .discarded,
                 error: .discarded

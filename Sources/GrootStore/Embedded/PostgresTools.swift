@@ -43,13 +43,11 @@ struct PostgresTools: Sendable {
     ///
     /// - Returns: nil on success, else the end of what it printed.
     func shell(_ script: String, _ arguments: [String]) async throws(StoreError) -> String? {
-        var options = PlatformOptions()
-        apply(to: &options)
+        let command = command(["sh", "-c", script] + arguments)
         do {
             let result = try await Subprocess.run(
-                .name("sh"),
-                arguments: .init(["-c", script] + arguments),
-                platformOptions: options,
+                .name(command.program),
+                arguments: .init(command.arguments),
                 output: .string(limit: 1 << 20),
                 error: .string(limit: 1 << 20)
             )
@@ -61,11 +59,13 @@ struct PostgresTools: Sendable {
         }
     }
 
-    func apply(to options: inout PlatformOptions) {
-        guard let user else { return }
-        options.userID = user.uid
-        options.groupID = user.gid
-        options.supplementaryGroups = [user.gid]
+    /// The program to launch so that `words` run as the cluster's user, under the same process id.
+    ///
+    /// `setpriv` and not `PlatformOptions.userID`: swift-subprocess 1.0 calls glibc's `setgroups` between fork and exec,
+    /// which waits there for ever for threads that only the parent has.
+    func command(_ words: [String]) -> (program: String, arguments: [String]) {
+        guard let user else { return (words[0], Array(words.dropFirst())) }
+        return ("setpriv", ["--reuid=\(user.uid)", "--regid=\(user.gid)", "--clear-groups", "--"] + words)
     }
 
     private static func unprivilegedUser() async throws(StoreError) -> User? {

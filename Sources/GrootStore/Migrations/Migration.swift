@@ -1,4 +1,6 @@
-/// One step of the schema. Applied steps never change; a correction is a new step.
+/// One step of the schema.
+///
+/// Applied steps never change; a correction is a new step.
 package struct Migration: Sendable {
     package var version: Int
     package var name: String

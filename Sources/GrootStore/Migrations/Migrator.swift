@@ -33,7 +33,9 @@ package struct Migrator: Sendable {
         }
     }
 
-    /// Takes back every step above `version`, newest first. Data of those steps is lost.
+    /// Takes back every step above `version`, newest first.
+    ///
+    /// Data of those steps is lost.
     package func rollback(to version: Int, _ connection: PostgresConnection) throws(StoreError) {
         try connection.transaction { (connection) throws(StoreError) in
             _ = try connection.fetch(Queries.lockMigrations)

@@ -49,7 +49,7 @@ actor PostgresSession {
             gate.succeeded()
             return fresh
         } catch {
-            gate.failed()
+            gate.failed(error)
             throw error
         }
     }

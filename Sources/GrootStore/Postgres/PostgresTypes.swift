@@ -1,4 +1,6 @@
-/// The column and parameter types that our queries use. The raw value is the server's type OID.
+/// The column and parameter types that our queries use.
+///
+/// The raw value is the server's type OID.
 package enum PostgresType: UInt32, Sendable {
     case bool = 16
     case bigint = 20
@@ -11,7 +13,9 @@ package enum PostgresType: UInt32, Sendable {
     case jsonb = 3802
 }
 
-/// A parameter. Its server type is declared by the query; `text` also carries uuid and jsonb.
+/// A parameter.
+///
+/// Its server type is declared by the query; `text` also carries uuid and jsonb.
 package enum PostgresValue: Sendable, Hashable {
     case null
     case bool(Bool)

@@ -30,17 +30,25 @@ struct ReconnectBackoff: Sendable {
 
 /// The back-off that all sessions of a pool share, so that a dead server is asked once and not once per session.
 final class ReconnectGate: Sendable {
-    private let backoff = Mutex(ReconnectBackoff())
-
-    func admit() throws(StoreError) {
-        if let wait = backoff.withLock({ $0.wait(at: .now()) }) {
-            throw StoreError(
-                .unavailable,
-                "the database is not reachable; the next attempt is in \(Int(wait.milliseconds.rounded(.up))) ms"
-            )
-        }
+    private struct State {
+        var backoff = ReconnectBackoff()
+        var lastProblem = ""
     }
 
-    func succeeded() { backoff.withLock { $0.attemptSucceeded() } }
-    func failed() { backoff.withLock { $0.attemptFailed(at: .now()) } }
+    private let state = Mutex(State())
+
+    /// - Throws: the last attempt's problem while it is too early for another one.
+    func admit() throws(StoreError) {
+        let problem = state.withLock { $0.backoff.wait(at: .now()) == nil ? nil : $0.lastProblem }
+        if let problem { throw StoreError(.unavailable, problem) }
+    }
+
+    func succeeded() { state.withLock { $0.backoff.attemptSucceeded() } }
+
+    func failed(_ error: StoreError) {
+        state.withLock {
+            $0.backoff.attemptFailed(at: .now())
+            $0.lastProblem = error.message
+        }
+    }
 }

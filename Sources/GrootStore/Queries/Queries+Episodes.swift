@@ -47,8 +47,10 @@ extension Queries {
             """
     ) { (row) throws(StoreError) in try row.text(0) }
 
-    /// episode, robot, outcome, reason, decided by, finished at (ns), duration (ns), ticks, starved ticks,
-    /// missed cycles, limited ticks, chunks, failed inferences. The first finish wins.
+    /// episode, robot, outcome, reason, decided by, finished at (ns), duration (ns), ticks, starved ticks, missed
+    /// cycles, limited ticks, chunks, failed inferences.
+    ///
+    /// The first finish wins.
     static let finishEpisode = Query(
         "finish_episode",
         parameters: [

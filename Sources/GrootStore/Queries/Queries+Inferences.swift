@@ -21,7 +21,9 @@ extension Queries {
         ) FROM STDIN
         """
 
-    /// Merges the staged batch. Sorted, so that two overlapping batches lock rows in the same order.
+    /// Merges the staged batch.
+    ///
+    /// Sorted, so that two overlapping batches lock rows in the same order.
     static let insertStagedInferences = Query(
         "insert_staged_inferences",
         sql: """

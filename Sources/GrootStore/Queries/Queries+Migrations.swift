@@ -1,5 +1,7 @@
 extension Queries {
-    /// Creates the table of applied migrations. Not a prepared query: the table that it is about may be missing.
+    /// Creates the table of applied migrations.
+    ///
+    /// Not a prepared query: the table that it is about may be missing.
     static let createMigrationTable = """
         CREATE TABLE IF NOT EXISTS groot_migrations (
             version integer PRIMARY KEY,

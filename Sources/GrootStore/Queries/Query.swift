@@ -45,7 +45,9 @@ package struct QuerySignature: Sendable, CustomStringConvertible {
     package var description: String { name }
 }
 
-/// Every SQL text of this program, by name. The extensions hold them by subject.
+/// Every SQL text of this program, by name.
+///
+/// The extensions hold them by subject.
 package enum Queries {
     /// All of them; a query that is missing here is not covered by the type test.
     package static let all: [QuerySignature] =

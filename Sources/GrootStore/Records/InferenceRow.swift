@@ -1,6 +1,8 @@
 package import Foundation
 
-/// One inference request as the agent saw it. Durations and runways are nanoseconds.
+/// One inference request as the agent saw it.
+///
+/// Durations and runways are nanoseconds.
 package struct InferenceRow: Sendable, Equatable {
     package var robot: String
     package var boot: String

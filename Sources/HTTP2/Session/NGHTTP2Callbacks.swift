@@ -8,7 +8,14 @@ enum NGHTTP2Callbacks {
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
-            _, frame, name, nameLength, value, valueLength, _, user in
+            _,
+            frame,
+            name,
+            nameLength,
+            value,
+            valueLength,
+            _,
+            user in
             guard let session = unsafe NGHTTP2Callbacks.session(user), let frame = unsafe frame else { return 0 }
             let kept = unsafe session.headerReceived(
                 name: UnsafeBufferPointer(start: name, count: nameLength),
@@ -62,7 +69,13 @@ enum NGHTTP2Callbacks {
             return 0
         }
         unsafe nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks) {
-            _, _, _, sessionWindow, streamWindow, maxFrameSize, _ in
+            _,
+            _,
+            _,
+            sessionWindow,
+            streamWindow,
+            maxFrameSize,
+            _ in
             // The frame size of the peer, bounded so that one stream does not hold the socket for long.
             min(Int(sessionWindow), Int(streamWindow), Int(maxFrameSize), NGHTTP2Callbacks.largestSentFrame)
         }

@@ -71,14 +71,14 @@ final class NGHTTP2Session {
         guard result >= 0 else { throw Self.error(Int32(result), "the peer broke the protocol") }
     }
 
-    /// Appends the next serialised piece to `output`; returns false when there is none. Bodies go through
-    /// `SessionEvents.sendBody` instead.
-    func produce(into output: inout ByteBuffer) throws(HTTP2Error) -> Bool {
+    /// Hands the next serialised piece to `SessionEvents.send(bytes:)`; returns false when there is none. Bodies go
+    /// through `SessionEvents.sendBody`, before the piece.
+    func produce() throws(HTTP2Error) -> Bool {
         var data: UnsafePointer<UInt8>?
         let count = unsafe nghttp2_session_mem_send(session, &data)
         guard count >= 0 else { throw Self.error(Int32(count), "a frame cannot be produced") }
         guard count > 0, let data = unsafe data else { return false }
-        unsafe output.writeBytes(UnsafeBufferPointer(start: data, count: count))
+        unsafe events?.send(bytes: UnsafeRawBufferPointer(start: data, count: count))
         return true
     }
 
@@ -231,7 +231,9 @@ extension NGHTTP2Session {
     private static func make(role: Role, limits: HTTP2Limits) -> OpaquePointer? {
         var callbacks: OpaquePointer?
         var options: OpaquePointer?
-        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0, let callbacks = unsafe callbacks else { return nil }
+        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0, let callbacks = unsafe callbacks else {
+            return nil
+        }
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
         guard unsafe nghttp2_option_new(&options) == 0, let options = unsafe options else { return nil }
         defer { unsafe nghttp2_option_del(options) }

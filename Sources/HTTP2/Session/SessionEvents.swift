@@ -14,6 +14,8 @@ protocol SessionEvents: AnyObject {
     func frameReceived(_ kind: NGHTTP2Session.FrameKind)
     func frameSent(_ kind: NGHTTP2Session.FrameKind)
     func nextBody(stream: Int32, limit: Int) -> HTTP2Stream.NextBody
+    /// Serialised frames, valid during the call.
+    func send(bytes: UnsafeRawBufferPointer)
     /// A DATA frame: its nine header bytes, then so many bytes from the stream's queue.
     func sendBody(stream: Int32, frameHeader: UnsafeRawBufferPointer, byteCount: Int)
 }

@@ -9,7 +9,9 @@ import Synchronization
 final class Subscription: Sendable {
     fileprivate struct State {
         var links: [String: Task<Void, Never>] = [:]
-        var connected: Set<String> = []
+        /// Numbers of the followers whose connection stands.
+        var connected: Set<Int> = []
+        var followers = 0
         var updates = 0
         var isCancelled = false
     }
@@ -53,18 +55,23 @@ final class Subscription: Sendable {
         for link in links { await link.value }
     }
 
-    private func start(_ uri: String) -> Task<Void, Never> {
-        Task { [self] in await follow(uri) }
+    private func start(_ uri: String, number: Int) -> Task<Void, Never> {
+        Task { [self] in await follow(uri, number: number) }
     }
 
     /// Stays with one publisher until cancelled.
-    private func follow(_ uri: String) async {
+    private func follow(_ uri: String, number: Int) async {
         var backoff = RetryBackoff()
         var lastReason: ROSError.Code?
         while !Task.isCancelled {
             let wasAccepted = Atomic(false)
             do {
-                try await connect(to: uri) { wasAccepted.store(true, ordering: .relaxed) }
+                try await connect(to: uri) { [self] in
+                    wasAccepted.store(true, ordering: .relaxed)
+                    state.withLock { state in
+                        _ = state.connected.insert(number)
+                    }
+                }
                 lastReason = nil
             } catch {
                 if !Task.isCancelled, error.code != lastReason {
@@ -76,7 +83,7 @@ final class Subscription: Sendable {
                 }
             }
             state.withLock { state in
-                _ = state.connected.remove(uri)
+                _ = state.connected.remove(number)
             }
             if wasAccepted.load(ordering: .relaxed) { backoff.succeeded() }
             // Sleep ends early only by cancellation, which the loop condition sees.
@@ -99,26 +106,24 @@ final class Subscription: Sendable {
             demand: demand,
             callerID: callerID,
             group: client.group,
-            logger: logger
-        ) { [self] in
-            accepted()
-            state.withLock { state in
-                if state.links[uri] != nil { state.connected.insert(uri) }
-            }
-        }
+            logger: logger,
+            accepted: accepted
+        )
     }
 }
 
 extension Subscription.State {
-    mutating func replace(with publishers: [String], start: (String) -> Task<Void, Never>) {
+    mutating func replace(with publishers: [String], start: (String, Int) -> Task<Void, Never>) {
         guard !isCancelled else { return }
         updates += 1
         let wanted = Set(publishers)
         for (uri, link) in links where !wanted.contains(uri) {
             link.cancel()
             links[uri] = nil
-            connected.remove(uri)
         }
-        for uri in wanted where links[uri] == nil { links[uri] = start(uri) }
+        for uri in wanted where links[uri] == nil {
+            followers += 1
+            links[uri] = start(uri, followers)
+        }
     }
 }

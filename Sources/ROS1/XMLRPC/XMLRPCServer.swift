@@ -27,12 +27,14 @@ final class XMLRPCServer: Sendable {
         group: any EventLoopGroup,
         handler: @escaping Handler
     ) async throws(ROSError) -> XMLRPCServer {
+        let connections = ConnectionLimit()
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                guard connections.admit(channel) else { return connections.refusal(of: channel) }
+                return channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(IdleStateHandler(allTimeout: Self.idleTime))
                     try pipeline.configureHTTPServerPipeline(withErrorHandling: true)

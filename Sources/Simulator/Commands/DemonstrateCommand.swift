@@ -24,13 +24,19 @@ struct DemonstrateCommand: ParsableCommand {
     @Option(help: "Additional clips whose task must be refused.") var refuseClips = 0
 
     func run() throws {
+        SoftwareRendering.useCallingThread()
         let sigmas = sigmaSet.split(separator: ",").compactMap { Double($0) }
         guard !sigmas.isEmpty, sigmas.allSatisfy({ $0 >= 0 && $0 < 0.1 }) else {
             throw ValidationError("--sigma-set needs numbers between 0 and 0.1, e.g. 0,0.006")
         }
         guard (1...64).contains(threads) else { throw ValidationError("--threads must be 1 to 64") }
         let recorder = try DemonstrationRecorder(
-            directory: out, seed: seed, episodes: episodes, refuseClips: refuseClips, sigmas: sigmas)
+            directory: out,
+            seed: seed,
+            episodes: episodes,
+            refuseClips: refuseClips,
+            sigmas: sigmas
+        )
         let failure = Mutex<SimulatorError?>(nil)
         let finished = Atomic<Bool>(false)
         let progress = Thread { [recorder] in

@@ -22,6 +22,7 @@ struct GymCommand: ParsableCommand {
     @Option(help: "Number of cells.") var cells = 1
 
     func run() throws {
+        SoftwareRendering.useCallingThread()
         guard (1...1024).contains(cells) else { throw ValidationError("--cells must be 1 to 1024") }
         var gym = Gym(cells: cells)
         while let line = readLine() {
@@ -34,7 +35,7 @@ struct GymCommand: ParsableCommand {
 struct Gym {
     private struct Request: Decodable {
         struct Options: Decodable {
-            var timeout_s: Double?
+            var timeoutS: Double?
             var expert: Bool?
         }
         var cmd: String
@@ -51,12 +52,12 @@ struct Gym {
         var outcome: String
         var reason: String
         var state: [Double]
-        var time_s: Double
+        var timeS: Double
         var task: String
         var target: Int
         var colours: [String]
         var expert: [[Double]]?
-        var image_bytes: Int
+        var imageBytes: Int
     }
 
     private struct Slot {
@@ -73,7 +74,9 @@ struct Gym {
     /// One answer: a JSON line and the images' bytes.
     mutating func answer(_ line: String) -> Data {
         do {
-            return try handle(JSONDecoder().decode(Request.self, from: Data(line.utf8)))
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try handle(decoder.decode(Request.self, from: Data(line.utf8)))
         } catch {
             return encoded(["error": "\(error)"])
         }
@@ -86,11 +89,13 @@ struct Gym {
         switch request.cmd {
         case "reset":
             var limits = EpisodeJudge.Limits()
-            if let timeout = request.options?.timeout_s { limits.timeout = timeout }
+            if let timeout = request.options?.timeoutS { limits.timeout = timeout }
             slots[request.cell] = nil
             let cell = try Cell(seed: request.seed ?? 0, task: request.task, limits: limits)
             slots[request.cell] = Slot(
-                cell: cell, expert: request.options?.expert == true ? Expert(target: cell.target) : nil)
+                cell: cell,
+                expert: request.options?.expert == true ? Expert(target: cell.target) : nil
+            )
         case "step":
             guard let cell = slots[request.cell]?.cell else {
                 throw SimulatorError(.badRequest, "cell \(request.cell) must be reset first")
@@ -108,22 +113,32 @@ struct Gym {
         }
         guard var slot = slots[request.cell] else { return Data() }
         let cell = slot.cell
-        let rows = slot.expert?.plan(command: cell.command, measured: cell.world.state, cartons: cell.world.cartons).rows
+        let rows = slot.expert?.plan(command: cell.command, measured: cell.world.state, cartons: cell.world.cartons)
+            .rows
         slots[request.cell] = slot
         let images = request.images == false ? [] : cell.images()
         let answer = Answer(
-            cell: request.cell, outcome: cell.judge.verdict?.outcome.rawValue ?? "running",
-            reason: cell.judge.verdict?.reason ?? "", state: cell.world.state, time_s: cell.world.time,
-            task: cell.task, target: cell.target ?? -1, colours: cell.scene.cartons.map(\.colour.rawValue),
-            expert: rows, image_bytes: images.reduce(0) { $0 + $1.pixels.count })
+            cell: request.cell,
+            outcome: cell.judge.verdict?.outcome.rawValue ?? "running",
+            reason: cell.judge.verdict?.reason ?? "",
+            state: cell.world.state,
+            timeS: cell.world.time,
+            task: cell.task,
+            target: cell.target ?? -1,
+            colours: cell.scene.cartons.map(\.colour.rawValue),
+            expert: rows,
+            imageBytes: images.reduce(0) { $0 + $1.pixels.count }
+        )
         var data = encoded(answer)
         for image in images { data.append(contentsOf: image.pixels) }
         return data
     }
 
     private func encoded(_ value: some Encodable) -> Data {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         // Plain numbers and strings always encode; the answer would otherwise be an empty line.
-        var data = (try? JSONEncoder().encode(value)) ?? Data()
+        var data = (try? encoder.encode(value)) ?? Data()
         data.append(0x0A)
         return data
     }

@@ -1,6 +1,8 @@
 import GrootCore
 
-/// One simulated cell in lock step: physics, cameras, judge. One owner thread; not `Sendable`.
+/// One simulated cell in lock step: physics, cameras, judge.
+///
+/// One owner thread; not `Sendable`.
 final class Cell {
     /// Seconds per control tick.
     static let tick = 0.01
@@ -50,7 +52,12 @@ final class Cell {
     private func judgeNow() {
         _ = judge.observed(
             EpisodeJudge.Observation(
-                time: world.time, cartons: world.cartons, palms: world.palms, joints: Array(world.state.prefix(14))))
+                time: world.time,
+                cartons: world.cartons,
+                palms: world.palms,
+                joints: Array(world.state.prefix(14))
+            )
+        )
     }
 
     /// Head and chest pictures.

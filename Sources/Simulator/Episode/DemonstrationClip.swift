@@ -20,13 +20,13 @@ struct DemonstrationClip: Sendable {
     /// Simulated seconds until success.
     var seconds: Double
     var frames = 0
-    /// [frames, 2, 96, 96, 3]
+    /// [frames, 2, 96, 96, 3].
     var images: [UInt8] = []
-    /// [frames, 16]
+    /// [frames, 16].
     var states: [Float] = []
-    /// [frames, 16, 16]
+    /// [frames, 16, 16].
     var chunks: [Float] = []
-    /// [frames, 5]: x, y, z, yaw of the named carton, phase
+    /// [frames, 5]: x, y, z, yaw of the named carton, phase.
     var auxiliary: [Float] = []
 
     /// Plays one episode of the expert under command noise.
@@ -44,7 +44,13 @@ struct DemonstrationClip: Sendable {
         var expert = Expert(target: cell.target)
         var noise = CommandNoise(sigma: sigma)
         var clip = DemonstrationClip(
-            seed: seed, kind: kind, task: task, sigma: sigma, outcome: .timeout, seconds: 0)
+            seed: seed,
+            kind: kind,
+            task: task,
+            sigma: sigma,
+            outcome: .timeout,
+            seconds: 0
+        )
         var extra = kind == .demo ? framesAfterSuccess : refuseFrames
         while extra > 0 && (cell.judge.verdict == nil || cell.judge.verdict?.outcome == .success) {
             let plan = expert.plan(command: cell.command, measured: cell.world.state, cartons: cell.world.cartons)

@@ -2,8 +2,9 @@ import Foundation
 import GrootCore
 import Synchronization
 
-/// Hands out seeds to playing threads and writes their clips in seed order, so that a directory depends
-/// on its arguments only, not on thread timing. Any thread.
+/// Hands out seeds to playing threads and writes their clips in seed order.
+///
+/// A directory so depends on its arguments only, not on thread timing. Any thread.
 final class DemonstrationRecorder: Sendable {
     struct Job: Sendable {
         var index: Int
@@ -11,7 +12,7 @@ final class DemonstrationRecorder: Sendable {
         var kind: DemonstrationClip.Kind
     }
 
-    /// How many clips may wait for an earlier one, so memory stays bounded by the number of threads.
+    /// At most one clip per playing thread waits for an earlier one, which bounds the memory.
     private struct State {
         var issued = 0
         var written = 0
@@ -42,13 +43,13 @@ final class DemonstrationRecorder: Sendable {
             var shape: [Int]
         }
         var version = 1
-        var rate_hz = 10
+        var rateHz = 10
         var frames: Int
         var fields: [String: Field]
         var seed: UInt64
         var sigmas: [Double]
         var phases: [String]
-        var failed_episodes: Int
+        var failedEpisodes: Int
         var episodes: [IndexEntry]
     }
 
@@ -91,13 +92,18 @@ final class DemonstrationRecorder: Sendable {
 
     func stop() { state.withLock { $0.stopped = true } }
 
-    /// The next episode to play, or nil when enough are under way. Refusals come first.
+    /// The next episode to play, or nil when enough are under way.
+    ///
+    /// Refusals come first.
     func nextJob() -> Job? {
         state.withLock { state in
             guard !state.stopped, state.kept < episodes || state.refused < refuseClips else { return nil }
             defer { state.issued += 1 }
             return Job(
-                index: state.issued, seed: seed + UInt64(state.issued), kind: state.issued < refuseClips ? .refuse : .demo)
+                index: state.issued,
+                seed: seed + UInt64(state.issued),
+                kind: state.issued < refuseClips ? .refuse : .demo
+            )
         }
     }
 
@@ -140,8 +146,16 @@ final class DemonstrationRecorder: Sendable {
         for _ in 0..<clip.frames { try files["task.u8"]?.write(contentsOf: Data(task)) }
         state.index.append(
             IndexEntry(
-                episode: state.index.count, seed: clip.seed, first: state.frames, count: clip.frames,
-                task: clip.task, kind: clip.kind.rawValue, sigma: clip.sigma, seconds: clip.seconds))
+                episode: state.index.count,
+                seed: clip.seed,
+                first: state.frames,
+                count: clip.frames,
+                task: clip.task,
+                kind: clip.kind.rawValue,
+                sigma: clip.sigma,
+                seconds: clip.seconds
+            )
+        )
         state.frames += clip.frames
     }
 
@@ -170,9 +184,14 @@ final class DemonstrationRecorder: Sendable {
                 "aux": .init(file: "aux.f32", type: "float32", shape: [state.frames, 5]),
                 "task": .init(file: "task.u8", type: "uint8", shape: [state.frames, 96]),
             ],
-            seed: seed, sigmas: sigmas, phases: ExpertPhase.allCases.map { "\($0)" },
-            failed_episodes: state.failures, episodes: state.index)
+            seed: seed,
+            sigmas: sigmas,
+            phases: ExpertPhase.allCases.map { "\($0)" },
+            failedEpisodes: state.failures,
+            episodes: state.index
+        )
         let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         do {
             for file in files.values { try file.close() }

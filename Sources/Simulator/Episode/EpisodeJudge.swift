@@ -9,9 +9,9 @@ struct EpisodeJudge: Sendable {
         var zone = SIMD3(0.205, 0.0, 0.81)
         var tolerance = SIMD3(0.06, 0.08, 0.015)
         var upCosine = 0.99
-        /// m/s per axis
+        /// m/s per axis.
         var linearSpeed = 0.02
-        /// rad/s per axis
+        /// rad/s per axis.
         var angularSpeed = 0.1
         /// How far any other carton may have moved, in m.
         var otherMoved = 0.05
@@ -80,7 +80,9 @@ struct EpisodeJudge: Sendable {
             return (.dropped, index == target ? "the named carton fell" : "another carton fell")
         }
         for index in observation.cartons.indices where index != target {
-            if moved(index, observation) > limits.wrongMoved { return (.wrongBox, "a carton that was not named was taken") }
+            if moved(index, observation) > limits.wrongMoved {
+                return (.wrongBox, "a carton that was not named was taken")
+            }
         }
         if let target {
             held = isPlaced(target, observation) ? held + 1 : 0

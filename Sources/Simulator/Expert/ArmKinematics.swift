@@ -69,6 +69,10 @@ enum ArmKinematics {
         }
         rotation = rotation.turned(axis: 0, angle: handRoll)
         return Solution(
-            palm: position + rotation.apply(palmOffset), rotation: rotation, origins: origins, axes: directions)
+            palm: position + rotation.apply(palmOffset),
+            rotation: rotation,
+            origins: origins,
+            axes: directions
+        )
     }
 }

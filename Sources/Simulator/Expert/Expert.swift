@@ -9,6 +9,10 @@ struct Expert: Sendable {
     static let standoff = 0.215
     static let openHalfGap = 0.107
     static let squeezedHalfGap = 0.048
+    /// Commanded half gap below which the pads touch the carton.
+    static let contactHalfGap = 0.080
+    /// Commanded half gap that presses hard enough to lift.
+    static let firmHalfGap = 0.055
     static let releasedHalfGap = 0.135
     /// Measured half gap above which nothing is held.
     static let gripHalfGap = 0.091
@@ -44,8 +48,11 @@ struct Expert: Sendable {
     mutating func plan(command: [Double], measured: [Double], cartons: [CartonState]) -> Plan {
         let carton = target.map { cartons[$0] }
         var view = View(
-            pair: PairPose(joints: command), carton: carton?.position ?? .zero, cartonYaw: carton?.yaw ?? 0,
-            measured: PairPose(joints: measured))
+            pair: PairPose(joints: command),
+            carton: carton?.position ?? .zero,
+            cartonYaw: carton?.yaw ?? 0,
+            measured: PairPose(joints: measured)
+        )
         if target != nil { phase = Self.next(phase, view) }
         var ahead = phase
         var joints = Array(command[0..<14])
@@ -90,7 +97,7 @@ struct Expert: Sendable {
                 abs(offset.y) > 0.030 || abs(pair.halfGap - openHalfGap) > 0.036 || yawError > 0.18
                 || abs(offset.z) > 0.060
             return off ? .align : .reach
-        case .squeeze: return pair.halfGap < 0.053 && view.measured.halfGap < gripHalfGap ? .lift : .squeeze
+        case .squeeze: return pair.halfGap < firmHalfGap && view.measured.halfGap < gripHalfGap ? .lift : .squeeze
         case .lift: return view.carton.z >= 1.095 ? .pull : .lift
         case .pull: return view.carton.x < 0.252 ? .center : .pull
         case .center:
@@ -110,10 +117,19 @@ struct Expert: Sendable {
         switch phase {
         case .align:
             return PairPose(
-                centre: view.carton + SIMD3(-standoff, 0, 0).turned(by: view.cartonYaw), yaw: view.cartonYaw,
-                halfGap: openHalfGap)
+                centre: view.carton + SIMD3(-standoff, 0, 0).turned(by: view.cartonYaw),
+                yaw: view.cartonYaw,
+                halfGap: openHalfGap
+            )
         case .reach: return PairPose(centre: view.carton, yaw: view.cartonYaw, halfGap: openHalfGap)
-        case .squeeze: return PairPose(centre: view.carton, yaw: view.cartonYaw, halfGap: squeezedHalfGap)
+        case .squeeze:
+            // Once the pads touch, following the carton would push it along: it moves with the palms.
+            let touches = pair.halfGap < contactHalfGap
+            return PairPose(
+                centre: touches ? pair.centre : view.carton,
+                yaw: touches ? pair.yaw : view.cartonYaw,
+                halfGap: squeezedHalfGap
+            )
         case .lift:
             var goal = pair
             goal.centre.z += max(carryHeight - view.carton.z, 0)

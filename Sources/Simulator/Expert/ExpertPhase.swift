@@ -4,13 +4,13 @@ enum ExpertPhase: Int, CaseIterable, Sendable {
 
     /// Speed limits and gains of the pair pose's advance.
     struct Motion {
-        /// m/s
+        /// m/s.
         var speed: Double
-        /// 1/s
+        /// 1/s.
         var gain: Double
-        /// rad/s
+        /// rad/s.
         var yawSpeed: Double
-        /// m/s
+        /// m/s.
         var gapSpeed: Double
     }
 

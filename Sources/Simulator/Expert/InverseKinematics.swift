@@ -1,7 +1,9 @@
 import Foundation
 
 /// Damped least squares with an active set: a joint at its limit that would be pushed further is frozen
-/// and the rest solved again. Always tends to the same solution, so joint targets are a smooth function
+/// and the rest solved again.
+///
+/// Always tends to the same solution, so joint targets are a smooth function
 /// of the palm pose. Pure; left arm only.
 enum InverseKinematics {
     static let damping = 1e-4
@@ -16,12 +18,18 @@ enum InverseKinematics {
 
     /// Joint angles for a palm at `palm` with horizontal fingers pointing along `yaw`.
     static func solve(
-        palm: SIMD3<Double>, yaw: Double, from start: [Double], iterations: Int = iterations,
+        palm: SIMD3<Double>,
+        yaw: Double,
+        from start: [Double],
+        iterations: Int = iterations,
         maximumChange: Double = maximumChange
     ) -> [Double] {
         var joints = start
         let goal = ArmKinematics.Rotation(
-            x: SIMD3(0, 0, 1), y: SIMD3(-sin(yaw), cos(yaw), 0), z: SIMD3(-cos(yaw), -sin(yaw), 0))
+            x: SIMD3(0, 0, 1),
+            y: SIMD3(-sin(yaw), cos(yaw), 0),
+            z: SIMD3(-cos(yaw), -sin(yaw), 0)
+        )
         for _ in 0..<iterations {
             let pose = ArmKinematics.forward(joints)
             let shift = palm - pose.palm
@@ -44,7 +52,10 @@ enum InverseKinematics {
     }
 
     private static func activeSetStep(
-        _ pose: ArmKinematics.Solution, shift: SIMD3<Double>, turn: SIMD3<Double>, joints: [Double]
+        _ pose: ArmKinematics.Solution,
+        shift: SIMD3<Double>,
+        turn: SIMD3<Double>,
+        joints: [Double]
     ) -> [Double] {
         var columns: [(SIMD3<Double>, SIMD3<Double>)] = []
         columns.reserveCapacity(7)
@@ -73,7 +84,10 @@ enum InverseKinematics {
 
     /// Solves (JᵀJ + (damping + pull) I) step = Jᵀ error + pull (posture − joints) over the joints that are not frozen.
     private static func dampedStep(
-        _ columns: [(SIMD3<Double>, SIMD3<Double>)], shift: SIMD3<Double>, turn: SIMD3<Double>, joints: [Double],
+        _ columns: [(SIMD3<Double>, SIMD3<Double>)],
+        shift: SIMD3<Double>,
+        turn: SIMD3<Double>,
+        joints: [Double],
         frozen: [Bool]
     ) -> [Double] {
         var matrix = [Double](repeating: 0, count: 49)

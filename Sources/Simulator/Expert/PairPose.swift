@@ -1,4 +1,6 @@
-/// Both palms as one thing: mid-point, common yaw and half the gap between them. Lengths in m, angles in rad.
+/// Both palms as one thing: mid-point, common yaw and half the gap between them.
+///
+/// Lengths in m, angles in rad.
 struct PairPose: Hashable, Sendable {
     var centre: SIMD3<Double>
     var yaw: Double
@@ -29,7 +31,10 @@ struct PairPose: Hashable, Sendable {
         let across = SIMD3(0, halfGap, 0).turned(by: yaw)
         let left = InverseKinematics.solve(palm: centre + across, yaw: yaw, from: Array(joints[0..<7]))
         let right = InverseKinematics.solve(
-            palm: (centre - across) * SIMD3(1, -1, 1), yaw: -yaw, from: ArmKinematics.mirrored(Array(joints[7..<14])))
+            palm: (centre - across) * SIMD3(1, -1, 1),
+            yaw: -yaw,
+            from: ArmKinematics.mirrored(Array(joints[7..<14]))
+        )
         return left + ArmKinematics.mirrored(right)
     }
 }

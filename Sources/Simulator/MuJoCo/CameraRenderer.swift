@@ -19,8 +19,9 @@ import GrootCore
     private let option: UnsafeMutablePointer<mjvOption>
     private let view: UnsafeMutablePointer<mjvCamera>
 
-    init(scene variation: SceneVariation) throws(SimulatorError) {
-        model = try PhysicsModel()
+    /// - Parameter pristine: a compiled cell to copy instead of compiling again.
+    init(scene variation: SceneVariation, pristine: PhysicsModel? = nil) throws(SimulatorError) {
+        if let pristine { model = try PhysicsModel(copying: pristine) } else { model = try PhysicsModel() }
         model.apply(variation)
         guard let data = unsafe mj_makeData(model.pointer), let mesa = unsafe groot_make_mesa() else {
             throw SimulatorError(.rendering, "OSMesa gives no off-screen context; is libosmesa6 installed?")
@@ -61,9 +62,18 @@ import GrootCore
         unsafe view.deallocate()
     }
 
+    /// Changes to another scene; the context stays.
+    func show(_ variation: SceneVariation, pristine: PhysicsModel) {
+        model.restore(from: pristine)
+        model.apply(variation)
+    }
+
     /// Pictures of the named cameras with the cell at `positions` (46 generalised positions).
     func render(_ cameras: [String], positions: [Double], width: Int, height: Int) -> [CameraFrame] {
-        precondition(width <= Self.maximumWidth && height <= Self.maximumHeight, "image larger than the off-screen buffer")
+        precondition(
+            width <= Self.maximumWidth && height <= Self.maximumHeight,
+            "image larger than the off-screen buffer"
+        )
         for (index, value) in positions.enumerated() { unsafe data.pointee.qpos[index] = value }
         unsafe mj_kinematics(model.pointer, data)
         unsafe mj_comPos(model.pointer, data)

@@ -13,14 +13,28 @@ import CMuJoCo
     init() throws(SimulatorError) {
         var message = [CChar](repeating: 0, count: 1000)
         let xml = PackageResources.cell_xml
-        let loaded = unsafe xml.withUnsafeBytes { bytes in
-            unsafe groot_load_model(bytes.baseAddress!, Int32(bytes.count), &message, Int32(message.count))
+        let loaded = unsafe xml.withUnsafeBytes { bytes -> UnsafeMutablePointer<mjModel>? in
+            guard let start = bytes.baseAddress else { return nil }
+            return unsafe groot_load_model(start, Int32(bytes.count), &message, Int32(message.count))
         }
         guard let loaded = unsafe loaded else {
             let text = String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             throw SimulatorError(.model, "MuJoCo refuses the embedded cell: \(text)")
         }
         unsafe pointer = loaded
+    }
+
+    /// A copy of a compiled model; a few milliseconds instead of parsing again.
+    init(copying other: PhysicsModel) throws(SimulatorError) {
+        guard let copy = unsafe mj_copyModel(nil, other.pointer) else {
+            throw SimulatorError(.model, "MuJoCo cannot allocate a copy of the cell")
+        }
+        unsafe pointer = copy
+    }
+
+    /// Overwrites this copy with another one of the same cell.
+    func restore(from other: PhysicsModel) {
+        unsafe mj_copyModel(pointer, other.pointer)
     }
 
     deinit {
@@ -33,7 +47,9 @@ import CMuJoCo
     func camera(_ name: String) -> Int { unsafe Int(mj_name2id(pointer, Int32(mjOBJ_CAMERA.rawValue), name)) }
     func material(_ name: String) -> Int { unsafe Int(mj_name2id(pointer, Int32(mjOBJ_MATERIAL.rawValue), name)) }
 
-    /// Writes a scene's looks, masses and friction into this copy. The copy must be fresh: scales apply once.
+    /// Writes a scene's looks, masses and friction into this copy.
+    ///
+    /// The copy must be fresh: scales apply once.
     func apply(_ scene: SceneVariation) {
         for (index, carton) in scene.cartons.enumerated() {
             let geom = self.geom("carton_\(index)")

@@ -21,8 +21,9 @@ import CMuJoCo
     /// qpos index of the 14 arm joints and the 2 claws; dof indices are equal (all one-dimensional before the cartons).
     private let actuated: [Int]
 
-    init(scene: SceneVariation) throws(SimulatorError) {
-        model = try PhysicsModel()
+    /// - Parameter pristine: a compiled cell to copy instead of compiling again.
+    init(scene: SceneVariation, pristine: PhysicsModel? = nil) throws(SimulatorError) {
+        if let pristine { model = try PhysicsModel(copying: pristine) } else { model = try PhysicsModel() }
         model.apply(scene)
         guard let data = unsafe mj_makeData(model.pointer) else {
             throw SimulatorError(.model, "MuJoCo cannot allocate the state of the cell")
@@ -56,7 +57,9 @@ import CMuJoCo
         unsafe mj_forward(model.pointer, data)
     }
 
-    /// Sets the position targets: 14 joints in rad, 2 claws 0…100. Values outside the ranges are clipped by the servos.
+    /// Sets the position targets: 14 joints in rad, 2 claws 0…100.
+    ///
+    /// Values outside the ranges are clipped by the servos.
     func command(_ target: [Double]) {
         precondition(target.count == 16, "a target has 14 joints and 2 claws")
         for index in 0..<14 { unsafe data.pointee.ctrl[index] = target[index] }
@@ -97,7 +100,10 @@ import CMuJoCo
     var palms: [SIMD3<Double>] {
         palmSites.map { site in
             unsafe SIMD3(
-                data.pointee.site_xpos[3 * site], data.pointee.site_xpos[3 * site + 1], data.pointee.site_xpos[3 * site + 2])
+                data.pointee.site_xpos[3 * site],
+                data.pointee.site_xpos[3 * site + 1],
+                data.pointee.site_xpos[3 * site + 2]
+            )
         }
     }
 
@@ -113,7 +119,10 @@ import CMuJoCo
                 upCosine: data.pointee.xmat[matrix + 8],
                 linearVelocity: SIMD3(data.pointee.qvel[dof], data.pointee.qvel[dof + 1], data.pointee.qvel[dof + 2]),
                 angularVelocity: SIMD3(
-                    data.pointee.qvel[dof + 3], data.pointee.qvel[dof + 4], data.pointee.qvel[dof + 5])
+                    data.pointee.qvel[dof + 3],
+                    data.pointee.qvel[dof + 4],
+                    data.pointee.qvel[dof + 5]
+                )
             )
         }
     }

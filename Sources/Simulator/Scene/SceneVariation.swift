@@ -1,4 +1,6 @@
-/// Everything that differs between two episodes, drawn from one seed. Lengths in m, angles in rad, masses in kg.
+/// Everything that differs between two episodes, drawn from one seed.
+///
+/// Lengths in m, angles in rad, masses in kg.
 struct SceneVariation: Hashable, Sendable {
     struct Carton: Hashable, Sendable {
         var colour: CartonColour
@@ -42,16 +44,26 @@ struct SceneVariation: Hashable, Sendable {
             let upper = index < 2
             let side = index % 2 == 0 ? 1.0 : -1.0
             let nominal = SIMD3(
-                Self.columnX + (upper ? 0 : Self.lowerSetback), side * Self.columnY,
-                upper ? Self.upperHeight : Self.lowerHeight)
+                Self.columnX + (upper ? 0 : Self.lowerSetback),
+                side * Self.columnY,
+                upper ? Self.upperHeight : Self.lowerHeight
+            )
             let offset = SIMD3(
-                random.uniform(-1, 1) * (upper ? 0.02 : 0.007), random.uniform(-1, 1) * (upper ? 0.017 : 0.006), 0)
+                random.uniform(-1, 1) * (upper ? 0.02 : 0.007),
+                random.uniform(-1, 1) * (upper ? 0.017 : 0.006),
+                0
+            )
             let yaw = side * Self.columnYaw + random.uniform(-1, 1) * (upper ? 0.09 : 0.03)
             let brightness = random.uniform(0.85, 1.15)
             var rgb = colours[index].rgb * brightness
             for channel in 0..<3 { rgb[channel] = min(max(rgb[channel] + random.uniform(-0.03, 0.03), 0), 1) }
             return Carton(
-                colour: colours[index], rgb: rgb, position: nominal + offset, yaw: yaw, mass: random.uniform(0.6, 2.0))
+                colour: colours[index],
+                rgb: rgb,
+                position: nominal + offset,
+                yaw: yaw,
+                mass: random.uniform(0.6, 2.0)
+            )
         }
         cartonFriction = random.uniform(0.5, 0.9)
         padFriction = random.uniform(0.9, 1.3)

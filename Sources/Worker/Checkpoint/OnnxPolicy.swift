@@ -63,7 +63,7 @@ package actor OnnxPolicy: BatchRunner {
                     maxBatch: options.maxBatch,
                     thread: DedicatedThread(name: "groot-worker.policy")
                 )
-            } catch where error.code == .inferenceFailed {
+            } catch  where error.code == .inferenceFailed {
                 throw WorkerError(.badCheckpoint, "\(model.path) cannot be loaded: \(error.message)")
             }
         }

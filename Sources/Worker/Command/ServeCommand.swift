@@ -73,10 +73,12 @@ struct ServeCommand: AsyncParsableCommand {
             }
         )
         var services: [any Service] = [server]
-        if admin != "off", case .tcp(let host, let port) = try Endpoint(
-            parsing: admin ?? "127.0.0.1",
-            defaultPort: DefaultPort.workerAdmin
-        ) {
+        if admin != "off",
+            case .tcp(let host, let port) = try Endpoint(
+                parsing: admin ?? "127.0.0.1",
+                defaultPort: DefaultPort.workerAdmin
+            )
+        {
             let listener = AdminServer(host: host, port: port, metrics: metrics.registry, logger: logger) {
                 state.notReadyReason
             }

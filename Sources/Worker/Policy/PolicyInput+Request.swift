@@ -63,7 +63,9 @@ extension PolicyInput {
         }
         var byName: [String: Float] = [:]
         for (name, value) in zip(names, values) {
-            guard value.isFinite else { throw WorkerError(.badRequest, "State \(name) is \(value), not a finite number.") }
+            guard value.isFinite else {
+                throw WorkerError(.badRequest, "State \(name) is \(value), not a finite number.")
+            }
             guard byName.updateValue(value, forKey: name) == nil else {
                 throw WorkerError(.badRequest, "State \(name) is given twice.")
             }

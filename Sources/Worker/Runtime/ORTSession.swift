@@ -69,7 +69,7 @@ final class ORTSession {
         let api = library.api
         var values: [OpaquePointer?] = unsafe []
         defer {
-            for unsafe value in unsafe values { unsafe api.release_value(value) }
+            unsafe values.forEach { unsafe api.release_value($0) }
         }
         for tensor in tensors { unsafe values.append(try value(over: tensor, batch: batch)) }
         var result: OpaquePointer?

@@ -43,8 +43,9 @@ package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
         }
         try await withRPCCancellationHandler {
             try await watching.value
-        } onCancelRPC: {
-            watching.cancel()
+        } onCancelRPC: { [state] in
+            // A graceful shutdown cancels calls too, but the last word is NOT_SERVING.
+            if state.phase != .draining { watching.cancel() }
         }
     }
 

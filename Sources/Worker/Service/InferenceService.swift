@@ -85,7 +85,7 @@ package final class InferenceService: RegistrableRPCService {
         let policy = batcher.runner.description
         let input = try PolicyInput(message, for: policy)
         let checked = MonotonicInstant.now()
-        let answer = try await Self.cancellable {
+        let answer = try await cancellable {
             await Result { () async throws(WorkerError) in
                 try await batcher.infer(
                     input,
@@ -133,15 +133,17 @@ package final class InferenceService: RegistrableRPCService {
     }
 
     /// Turns the transport's cancellation (deadline, lost peer) into a task's.
-    private static func cancellable<Value: Sendable>(
+    ///
+    /// The transport also cancels every call when a graceful shutdown begins; those calls are to finish.
+    private func cancellable<Value: Sendable>(
         _ body: @escaping @Sendable () async -> Result<Value, WorkerError>
     ) async throws(WorkerError) -> Value {
         let task = Task { await body() }
         let result = await withTaskCancellationHandler {
             await withRPCCancellationHandler {
                 await task.value
-            } onCancelRPC: {
-                task.cancel()
+            } onCancelRPC: { [state] in
+                if state.phase != .draining { task.cancel() }
             }
         } onCancel: {
             task.cancel()

@@ -78,7 +78,10 @@ package final class ServingState: Sendable {
     package func batcher(for selector: String) throws(WorkerError) -> Batcher {
         let (phase, batchers) = state.withLock { ($0.phase, $0.batchers) }
         guard phase == .serving else {
-            throw WorkerError(.notServing, "Not now: \(notReadyReason ?? "the worker is not ready"). Try another worker.")
+            throw WorkerError(
+                .notServing,
+                "Not now: \(notReadyReason ?? "the worker is not ready"). Try another worker."
+            )
         }
         let served = batchers.keys.sorted()
         if selector.isEmpty {

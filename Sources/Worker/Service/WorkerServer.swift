@@ -71,32 +71,39 @@ package struct WorkerServer: Service {
 
     package func run() async throws {
         try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { [server, endpoint] in
-                    do {
-                        try await server.serve()
-                    } catch {
-                        throw WorkerError(.notServing, "Cannot serve on \(endpoint).", cause: error)
-                    }
-                }
-                group.addTask { [state, logger, load] in
-                    // A port that cannot be bound is reported by serve(), at once.
-                    guard let address = try? await self.address else { return }
-                    logger.info("listening", metadata: ["peer": "\(address)"])
-                    let batchers = try await load()
-                    state.loaded(batchers)
-                    logger.info(
-                        "serving",
-                        metadata: ["checkpoint": "\(batchers.map { $0.runner.description.checkpoint })"]
-                    )
-                }
-                while try await group.next() != nil {}
+            async let loading = loadAndServe()
+            do {
+                try await server.serve()
+            } catch {
+                throw WorkerError(.notServing, "Cannot serve on \(endpoint).", cause: error)
             }
-        } onGracefulShutdown: { [state, server, logger] in
+            try await loading.get()
+        } onGracefulShutdown: {
             logger.info("draining")
-            state.drain()
-            server.beginGracefulShutdown()
+            drain()
         }
+    }
+
+    /// Makes the worker ready; a checkpoint that cannot be loaded ends the listener the gentle way.
+    private func loadAndServe() async -> Result<Void, WorkerError> {
+        // A port that cannot be bound is reported by serve(), at once.
+        guard let address = try? await address else { return .success(()) }
+        logger.info("listening", metadata: ["peer": "\(address)"])
+        do throws(WorkerError) {
+            let batchers = try await load()
+            state.loaded(batchers)
+            let names = batchers.map { $0.runner.description.checkpoint }
+            logger.info("serving", metadata: ["checkpoint": "\(names.joined(separator: ", "))"])
+            return .success(())
+        } catch {
+            drain()
+            return .failure(error)
+        }
+    }
+
+    private func drain() {
+        state.drain()
+        server.beginGracefulShutdown()
     }
 }
 

@@ -186,7 +186,7 @@ def main():
     elif mode == "tool":
         child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
         end_with_stdin(child.kill)
-        sys.exit(child.wait())
+        os._exit(child.wait())
 
 
 main()

@@ -1,0 +1,113 @@
+import GrootCore
+import HTTP2
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+@testable import Gateway
+
+/// A gateway in this process with scripted workers behind it, and a robot in front.
+final class GatewayFixture: Sendable {
+    let dataPlane: DataPlane
+    let registry = MetricsRegistry()
+    let address: Endpoint
+    let reports = Reports()
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let connection: NIOLoopBound<HTTP2Connection>
+
+    final class Reports: Sendable {
+        private let list = Mutex<[WorkerReport]>([])
+        var all: [WorkerReport] { list.withLock { $0 } }
+        func add(_ report: WorkerReport) { list.withLock { $0.append(report) } }
+    }
+
+    init(
+        workers: [Endpoint],
+        control: Endpoint = .tcp(host: "127.0.0.1", port: 1),
+        _ change: (inout GatewayConfiguration) -> Void = { _ in }
+    ) async throws {
+        var configuration = GatewayConfiguration()
+        configuration.listen = .tcp(host: "127.0.0.1", port: 0)
+        configuration.workers = workers
+        change(&configuration)
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let reports = reports
+        dataPlane = await DataPlane(
+            configuration: configuration,
+            control: control,
+            registry: registry,
+            logger: logger
+        ) { report in
+            reports.add(report)
+        }
+        let address = try await dataPlane.start()
+        self.address = address
+        let loop = group.next()
+        let ready = loop.makePromise(of: Void.self)
+        connection = try await loop.submit {
+            var observer = HTTP2Connection.Observer()
+            observer.ready = { ready.succeed() }
+            return NIOLoopBound(HTTP2Client.connect(to: address, on: loop, observer: observer), eventLoop: loop)
+        }.get()
+        try await ready.futureResult.get()
+    }
+
+    /// Waits until so many workers are up and have described themselves.
+    func up(_ count: Int) async -> Bool {
+        await eventually { self.dataPlane.workerStatuses.count { $0.isUp && $0.checkpoints != nil } == count }
+    }
+
+    func infer(
+        _ size: Int = 100,
+        extra: [(String, String)] = [],
+        path: String = "/groot.v1.Inference/Infer",
+        timeout: String? = "5S"
+    ) async throws -> HTTP2Response {
+        let connection = connection
+        return try await connection.eventLoop.flatSubmit {
+            var headers = HTTP2Headers([
+                (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "gateway"),
+                ("content-type", "application/grpc"), ("te", "trailers"), ("groot-robot", "r1"),
+            ])
+            if let timeout { headers.add("grpc-timeout", timeout) }
+            for (name, value) in extra { headers.add(name, value) }
+            return connection.value.call(
+                headers: headers,
+                body: ByteBuffer(repeating: 7, count: size),
+                timeout: .seconds(20)
+            )
+        }.get()
+    }
+
+    func metric(_ line: String) -> String? {
+        registry.render().split(separator: "\n").first { $0.hasPrefix(line + " ") }.map {
+            String($0.dropFirst(line.count + 1))
+        }
+    }
+
+    func stop() async throws {
+        let connection = connection
+        try await connection.eventLoop.submit { connection.value.abort() }.get()
+        await dataPlane.stop()
+        try await group.shutdownGracefully()
+    }
+}
+
+/// Waits for a condition; false when it does not come true within ten seconds.
+func eventually(_ condition: () -> Bool) async -> Bool {
+    let limit = MonotonicInstant.now() + .seconds(10)
+    while MonotonicInstant.now() < limit {
+        if condition() { return true }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+    return condition()
+}
+
+extension HTTP2Response {
+    var text: String { String(buffer: body) }
+    /// From the trailers, or from the headers of a Trailers-Only response.
+    var grpcStatus: String? { trailers["grpc-status"] ?? headers["grpc-status"] }
+    var grpcMessage: String { trailers["grpc-message"] ?? headers["grpc-message"] ?? "" }
+}

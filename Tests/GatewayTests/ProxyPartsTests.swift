@@ -1,0 +1,104 @@
+import ArgumentParser
+import GrootCore
+import HTTP2
+import NIOCore
+import Testing
+
+@testable import Gateway
+
+struct ProxyPartsTests {
+    @Test(
+        arguments: [
+            ("1H", .seconds(3600)), ("2M", .seconds(120)), ("3S", .seconds(3)), ("250m", .milliseconds(250)),
+            ("7u", .microseconds(7)), ("9n", .nanoseconds(9)), ("99999999S", .seconds(99_999_999)), ("0m", .zero),
+        ] as [(String, Duration)]
+    )
+    func timeoutsParse(_ text: String, _ duration: Duration) {
+        #expect(GRPCTimeout.parse(text) == duration)
+    }
+
+    @Test(arguments: ["", "S", "10", "123456789S", "-1S", "1x", "1.5S", "٣S"])
+    func malformedTimeoutsDoNot(_ text: String) {
+        #expect(GRPCTimeout.parse(text) == nil)
+    }
+
+    @Test(arguments: [1, 999, 99_999_999, 100_000_000, 2_500_000_000, 250_000_000_000_000, Int64.max / 2])
+    func formattedTimeoutsParseBackAndNeverGrow(_ nanoseconds: Int64) throws {
+        let text = GRPCTimeout.format(.nanoseconds(nanoseconds))
+        let parsed = try #require(GRPCTimeout.parse(text))
+        #expect(parsed <= .nanoseconds(nanoseconds) && parsed > .zero)
+    }
+
+    @Test
+    func messagesArePercentEncoded() {
+        #expect(GRPCStatus.percentEncode("100% grün\n") == "100%25 gr%C3%BCn%0A")
+    }
+
+    @Test(
+        arguments: [
+            ("/groot.v1.Inference/Infer", .inference(method: "Infer")), ("/groot.v1.Fleet/StartEpisode", .control),
+            ("/grpc.health.v1.Health/Check", .control), ("/groot.v1.Inference/", .unknown), ("/", .unknown),
+            ("/groot.v1.Inference/../Fleet/X", .unknown), ("/groot.v1.Inference%2FInfer", .unknown),
+            ("//groot.v1.Inference/Infer", .unknown), ("/groot.v1.Inference/Infer?x", .unknown), ("", .unknown),
+        ] as [(String, Route)]
+    )
+    func routesAreExact(_ path: String, _ route: Route) {
+        #expect(Route(path: path) == route)
+    }
+
+    @Test
+    func heldBodyCreditsEachByteOnce() {
+        var body = HeldBody()
+        body.append(ByteBuffer(repeating: 1, count: 100), limit: 1000)
+        body.attemptStarted()
+        #expect(body.bytesLeft(60) == 60)
+        body.append(ByteBuffer(repeating: 2, count: 50), limit: 1000)
+        body.complete()
+        body.attemptStarted()
+        #expect(body.replay.map(\.readableBytes) == [100, 50])
+        #expect(body.bytesLeft(60) == 0)
+        #expect(!body.isDelivered)
+        #expect(body.bytesLeft(90) == 90)
+        #expect(body.isDelivered)
+    }
+
+    @Test
+    func aBodyOverTheLimitIsNotRepeated() {
+        var body = HeldBody()
+        body.append(ByteBuffer(repeating: 1, count: 600), limit: 1000)
+        #expect(body.isRepeatable && body.heldBytes == 600)
+        body.append(ByteBuffer(repeating: 1, count: 600), limit: 1000)
+        #expect(!body.isRepeatable && body.heldBytes == 0 && body.replay.isEmpty)
+    }
+
+    @Test
+    func headRewritesTheDeadlineAndKeepsTheRest() throws {
+        let headers = HTTP2Headers([
+            (":method", "POST"), (":path", "/groot.v1.Inference/Infer"), ("content-type", "application/grpc"),
+            ("te", "trailers"), ("groot-robot", "r1"), ("grpc-timeout", "1S"), ("x-bin", "AAE"),
+            ("groot-worker", "spoof"),
+        ])
+        let head = try RequestHead(headers, at: at(0), configuration: GatewayConfiguration())
+        let sent = head.headers(attempt: 2, at: at(400))
+        #expect(sent["grpc-timeout"].flatMap(GRPCTimeout.parse) == .milliseconds(600))
+        #expect(sent["grpc-previous-rpc-attempts"] == "1")
+        #expect(sent["x-bin"] == "AAE" && sent["te"] == "trailers")
+        #expect(!sent.contains("groot-worker"))
+    }
+
+    @Test
+    func aRobotMustSayItsName() {
+        let headers = HTTP2Headers([
+            (":method", "POST"), (":path", "/groot.v1.Inference/Infer"), ("content-type", "application/grpc"),
+        ])
+        #expect(throws: RequestHead.Refusal.self) {
+            try RequestHead(headers, at: at(0), configuration: GatewayConfiguration())
+        }
+    }
+
+    @Test
+    func duplicateWorkersAreAUsageError() {
+        #expect(throws: (any Error).self) { try Main.parse(["--workers", "w1,w1:8090"]) }
+        #expect(throws: Never.self) { try Main.parse(["--workers", "w1,w2"]) }
+    }
+}

@@ -1,0 +1,176 @@
+import GrootAPI
+import GrootCore
+import HTTP2
+import NIOCore
+import NIOPosix
+import SwiftProtobuf
+import Synchronization
+
+/// A worker that does what a test tells it: describes itself, is healthy or not, answers `Infer` in one of several ways.
+final class ScriptedWorker: Sendable {
+    enum Behaviour: Sendable {
+        /// An answer with this worker's name in it, once the whole body is there.
+        case answer(after: Duration)
+        /// Takes the body and says nothing.
+        case silent
+        /// Takes neither body nor decision.
+        case stall
+        case refuse
+        /// Trailers-Only with this status.
+        case status(Int)
+        /// An HTTP status of something that is no gRPC server.
+        case http(Int)
+        /// Answers at once, before the body, and then resets nothing.
+        case early
+    }
+
+    struct State: Sendable {
+        var behaviour = Behaviour.answer(after: .zero)
+        var healthy = true
+        var checkpoints: [String]
+        var requests: [HTTP2Headers] = []
+        var bytes = 0
+        var cancelled = 0
+    }
+
+    let name: String
+    let group: MultiThreadedEventLoopGroup
+    private let state: Mutex<State>
+    private let server: HTTP2Server
+
+    init(_ name: String, checkpoints: [String] = ["a"]) {
+        self.name = name
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.group = group
+        state = Mutex(State(checkpoints: checkpoints))
+        let link = Link()
+        server = HTTP2Server(group: group) { loop in
+            var observer = HTTP2Connection.Observer()
+            observer.streamOpened = { stream in link.worker.map { ScriptedStream(stream, worker: $0, loop: loop) } }
+            return observer
+        }
+        link.set(self)
+    }
+
+    var now: State { state.withLock { $0 } }
+    var requestCount: Int { now.requests.count }
+
+    func change(_ body: (inout State) -> Void) {
+        state.withLock { body(&$0) }
+    }
+
+    func start(port: Int = 0) async throws -> Endpoint {
+        try await server.bind(to: .tcp(host: "127.0.0.1", port: port))
+    }
+
+    /// Dies without a word.
+    func kill() async {
+        await server.abort()
+    }
+
+    func drain() async {
+        await server.drain(budget: .seconds(5))
+    }
+
+    func stop() async throws {
+        await server.abort()
+        try await group.shutdownGracefully()
+    }
+
+    private final class Link: Sendable {
+        private struct Box {
+            weak var worker: ScriptedWorker?
+        }
+        private let box = Mutex(Box())
+        var worker: ScriptedWorker? { box.withLock { $0.worker } }
+        func set(_ worker: ScriptedWorker) { box.withLock { $0.worker = worker } }
+    }
+}
+
+private final class ScriptedStream: HTTP2StreamHandler {
+    private let stream: HTTP2Stream
+    private let worker: ScriptedWorker
+    private let loop: any EventLoop
+    private var path = ""
+    private var behaviour = ScriptedWorker.Behaviour.silent
+
+    init(_ stream: HTTP2Stream, worker: ScriptedWorker, loop: any EventLoop) {
+        self.stream = stream
+        self.worker = worker
+        self.loop = loop
+    }
+
+    func received(headers: HTTP2Headers) {
+        path = headers[":path"] ?? ""
+        guard path == "/groot.v1.Inference/Infer" else { return }
+        worker.change { $0.requests.append(headers) }
+        behaviour = worker.now.behaviour
+        switch behaviour {
+        case .refuse: stream.reset(.refusedStream)
+        case .status(let code):
+            stream.send(
+                headers: HTTP2Headers([
+                    (":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "\(code)"),
+                    ("grpc-message", "scripted"),
+                ]),
+                endStream: true
+            )
+        case .http(let code): stream.send(headers: HTTP2Headers([(":status", "\(code)")]), endStream: true)
+        case .early: answer(ByteBuffer(string: worker.name))
+        case .answer, .silent, .stall: break
+        }
+    }
+
+    func received(body: ByteBuffer) {
+        if path == "/groot.v1.Inference/Infer" { worker.change { $0.bytes += body.readableBytes } }
+        if case .stall = behaviour, path == "/groot.v1.Inference/Infer" { return }
+        stream.consumed(body.readableBytes)
+    }
+
+    func received(trailers: HTTP2Headers) {}
+
+    func receivedEnd() {
+        switch path {
+        case "/grpc.health.v1.Health/Check":
+            var response = Grpc_Health_V1_HealthCheckResponse()
+            response.status = worker.now.healthy ? .serving : .notServing
+            answer(message: response)
+        case "/groot.v1.Inference/Describe":
+            var response = Groot_V1_DescribeResponse()
+            response.worker = worker.name
+            response.policies = worker.now.checkpoints.map { checkpoint in
+                var policy = Groot_V1_Policy()
+                policy.checkpoint = checkpoint
+                return policy
+            }
+            answer(message: response)
+        case "/groot.v1.Inference/Infer":
+            guard case .answer(let delay) = behaviour else { return }
+            loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [self] in
+                answer(ByteBuffer(string: worker.name))
+            }
+        default: stream.reset(.internalError)
+        }
+    }
+
+    func bodyLeft(byteCount: Int) {}
+
+    func closed(_ closure: HTTP2StreamClosure) {
+        if closure.cause == .reset, closure.code == .cancel { worker.change { $0.cancelled += 1 } }
+    }
+
+    private func answer(message: some Message) {
+        guard let bytes: [UInt8] = try? message.serializedBytes() else { return }
+        var framed = ByteBuffer()
+        framed.writeInteger(UInt8(0))
+        framed.writeInteger(UInt32(bytes.count))
+        framed.writeBytes(bytes)
+        answer(framed)
+    }
+
+    private func answer(_ body: ByteBuffer) {
+        stream.send(headers: HTTP2Headers([(":status", "200"), ("content-type", "application/grpc")]))
+        stream.send(body: body)
+        stream.send(trailers: HTTP2Headers([("grpc-status", "0")]))
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import GrootStore
+import Testing
+
+/// docs/sql.md stays true: every query in it is run on a database with two episodes.
+@Suite(.needsPostgres)
+struct SQLGuideTests {
+    private func queries() throws -> [String] {
+        let guide = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("docs/sql.md")
+        let text = try String(contentsOf: guide, encoding: .utf8)
+        return text.components(separatedBy: "```sql\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
+    }
+
+    @Test func everyQueryOfTheGuideFindsSomething() async throws {
+        let queries = try queries()
+        #expect(queries.count >= 5)
+        let location = StoreConfiguration.Location.server(url: try await TestCluster.shared.database(), migrate: true)
+        try await withStore(location) { store in
+            let now = Int64(Date().timeIntervalSince1970 * 1e9)
+            for robot in ["r1", "r2"] {
+                let episode = UUID()
+                try await store.startEpisode(Sample.start(episode, robot: robot))
+                let recent = Sample.inferences(episode, robot: robot).map { row in
+                    var row = row
+                    row.capturedAtUnixNanoseconds = now
+                    return row
+                }
+                try await store.insertInferences(recent)
+                try await store.finishEpisode(Sample.finish(episode, robot: robot))
+            }
+            for query in queries {
+                let found = try await store.withConnection("guide") { (connection) throws(StoreError) in
+                    try connection.execute(query).rows.count
+                }
+                #expect(found > 0, "\(query)")
+            }
+        }
+    }
+
+    @Test func everyColumnOfTheViewIsInTheGuide() async throws {
+        let guide = try String(
+            contentsOf: URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent().appendingPathComponent("docs/sql.md"),
+            encoding: .utf8
+        )
+        let connection = try PostgresConnection(
+            conninfo: await TestCluster.shared.migratedDatabase(),
+            timeout: .seconds(20)
+        )
+        for column in try connection.execute("SELECT * FROM episode_metrics LIMIT 0").columns {
+            #expect(guide.contains("`\(column)`"), "\(column) is missing in docs/sql.md")
+        }
+    }
+}
