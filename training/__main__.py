@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=420)
     parser.add_argument("--refuse-clips", type=int, default=100)
     parser.add_argument("--steps", type=int, default=Settings.steps)
+    parser.add_argument("--minutes", type=float, help="limit of training time; the schedule then ends early")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--float32", action="store_true", help="no bfloat16 convolutions (CPUs without avx512_bf16)")
     parser.add_argument("--main", type=int, default=100, help="evaluation: episodes of the headline")
@@ -73,10 +74,12 @@ def main() -> None:
     recording, run = arguments.work / "demonstrations", arguments.work / "run"
     record(arguments, recording)
     data = Demonstrations.load(recording)
-    settings = Settings(steps=arguments.steps, seed=arguments.seed, bfloat16=not arguments.float32)
+    settings = Settings(
+        steps=arguments.steps, minutes=arguments.minutes, seed=arguments.seed, bfloat16=not arguments.float32
+    )
     weights = run / "weights.pt"
     log = json.loads(weights.with_suffix(".json").read_text()) if weights.exists() else None
-    if log is None or log["curve"][-1]["step"] < log["settings"]["steps"]:
+    if log is None or not log["finished"]:
         train(data, run, settings)
         log = json.loads(weights.with_suffix(".json").read_text())
     network = GrootMini()

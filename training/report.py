@@ -36,7 +36,7 @@ def training_section(log: dict[str, Any]) -> list[str]:
     validation = log["validation"]
     return [
         f"{log['frames']} training frames (of them {log['refuse_frames']} of refuse clips), {log['parameters']} parameters, "
-        f"{log['settings']['steps']} steps of {log['settings']['batch']}, {log['seconds']:.0f} s.",
+        f"{log['steps_done']} steps of {log['settings']['batch']}, {log['seconds']:.0f} s.",
         "",
         "Loss, mean over 50 steps (flow: squared error of the standardised velocity; the others are auxiliary):",
         "",

@@ -24,9 +24,11 @@ from .network import EULER_STEPS, GrootMini
 class Settings:
     """Everything that decides the result besides the demonstrations."""
 
-    steps: int = 2400
-    batch: int = 128
-    learning_rate: float = 1.2e-3
+    steps: int = 3000
+    minutes: float | None = None
+    """The schedule also ends after this much wall time; then the result depends on how busy the machine was."""
+    batch: int = 64
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     warmup: int = 100
     final_rate: float = 0.03
@@ -40,13 +42,11 @@ class Settings:
     bfloat16: bool = True
 
 
-def learning_rate(step: int, settings: Settings) -> float:
-    """Linear warm-up, then cosine down to ``final_rate`` of the peak."""
-    if step < settings.warmup:
-        return settings.learning_rate * (step + 1) / settings.warmup
-    progress = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+def learning_rate(step: int, progress: float, settings: Settings) -> float:
+    """Linear warm-up over the first steps, times a cosine over ``progress`` 0..1 down to ``final_rate``."""
+    warmup = min(1.0, (step + 1) / settings.warmup)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    return settings.learning_rate * (settings.final_rate + (1 - settings.final_rate) * cosine)
+    return settings.learning_rate * warmup * (settings.final_rate + (1 - settings.final_rate) * cosine)
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,15 @@ def train(
     began = time.monotonic()
     recent: dict[str, float] = {}
     network.train()
-    for step in range(settings.steps):
+    done = 0
+    finished = False
+    while not finished:
+        step = done
+        progress = step / settings.steps
+        if settings.minutes:
+            progress = max(progress, (time.monotonic() - began) / (60 * settings.minutes))
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, settings)
+            group["lr"] = learning_rate(step, progress, settings)
         parts = losses(network, next(source), pose_scale, settings, generator)
         optimiser.zero_grad(set_to_none=True)
         sum(parts.values(), torch.zeros(())).backward()
@@ -190,15 +196,18 @@ def train(
         for name, value in parts.items():
             recent[name] = recent.get(name, 0.0) + float(value.detach())
         done = step + 1
+        finished = done == settings.steps or progress >= 1
         if done % 50 == 0:
             seconds = time.monotonic() - began
             point = {"step": done, "seconds": round(seconds, 1)} | {k: round(v / 50, 5) for k, v in recent.items()}
             curve.append(point)
             recent = {}
             print(json.dumps(point), flush=True)
-        if done % every == 0 or done == settings.steps:
+        if done % every == 0 or finished:
             result = {"step": done} | validate(average, data, validation, pose_scale)
             validations.append(result)
+            log["steps_done"] = done
+            log["finished"] = finished
             log["seconds"] = round(time.monotonic() - began, 1)
             print(json.dumps(result), flush=True)
             save(directory / "weights.pt", average, log)
@@ -212,6 +221,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory for weights.pt and weights.json (the log)")
     parser.add_argument("--start", type=Path, help="continue from these weights (a second stage)")
     parser.add_argument("--steps", type=int, default=Settings.steps)
+    parser.add_argument("--minutes", type=float, default=Settings.minutes, help="limit of wall time")
+    parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--learning-rate", type=float, default=Settings.learning_rate)
     parser.add_argument("--refuse-share", type=float, default=Settings.refuse_share)
     parser.add_argument("--seed", type=int, default=Settings.seed)
@@ -222,6 +233,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     settings = Settings(
         steps=arguments.steps,
+        minutes=arguments.minutes,
+        batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         refuse_share=arguments.refuse_share,
         seed=arguments.seed,
