@@ -89,7 +89,8 @@ def main() -> None:
     evaluation = evaluate(arguments.simulator, arguments.checkpoint, parts, arguments.threads)
     pipeline = {
         "--simulator": Path("groot-sim"), "--seed": arguments.seed, "--episodes": arguments.episodes,
-        "--refuse-clips": arguments.refuse_clips, "--steps": arguments.steps, **{f"--{n}": c for n, c in parts.items()},
+        "--refuse-clips": arguments.refuse_clips, "--steps": arguments.steps,
+        **({"--minutes": arguments.minutes} if arguments.minutes else {}), **{f"--{n}": c for n, c in parts.items()},
     }  # fmt: skip
     command = "python -m training " + " ".join(f"{name} {shlex.quote(str(value))}" for name, value in pipeline.items())
     report.write(

@@ -19,6 +19,7 @@ from .contract import (
     CHUNK_ROWS,
     IMAGE_SIZE,
     INPUT_NAMES,
+    JOINTS,
     OPSET,
     OUTPUT_NAME,
     STATE_DIM,
@@ -27,8 +28,9 @@ from .contract import (
 )
 from .network import GrootMini, Sampler
 
-TOLERANCE = 1e-4
-"""Largest accepted difference between torch and ONNX Runtime, rad (claws: percent)."""
+TOLERANCE_RAD = 1e-4
+TOLERANCE_PERCENT = 1e-2
+"""Largest accepted differences between torch and ONNX Runtime: of the arm joints, and of the claws."""
 
 
 def example_inputs(
@@ -92,18 +94,20 @@ def run(onnx_session: onnxruntime.InferenceSession, inputs: dict[str, torch.Tens
 def check(network: GrootMini, directory: Path) -> dict[str, float]:
     """Compares torch with ONNX Runtime for several batch sizes and prefixes.
 
-    Returns the largest differences; raises ``ValueError`` when one is above ``TOLERANCE`` or a prefix rule is broken.
+    Returns the largest differences; raises ``ValueError`` when one is too large or a prefix rule is broken.
     """
     sampler = Sampler(network).eval()
     onnx_session = session(directory)
-    worst = 0.0
+    joints, claws = 0.0, 0.0
     for batch in (1, 2, 3, 8):
         for prefix_rows, frozen_rows in ((0, 0), (6, 2), (15, 4), (4, 4), (16, 0), (3, 9)):
             inputs = example_inputs(batch, batch, network, prefix_rows=prefix_rows, frozen_rows=frozen_rows)
             with torch.no_grad():
                 expected = sampler(*inputs.values()).numpy()
             got = run(onnx_session, inputs)
-            worst = max(worst, float(np.abs(expected - got).max()))
+            difference = np.abs(expected - got)
+            joints = max(joints, float(difference[:, :, :JOINTS].max()))
+            claws = max(claws, float(difference[:, :, JOINTS:].max()))
             frozen = min(prefix_rows, frozen_rows)
             if not np.array_equal(got[:, :frozen], inputs["prefix"].numpy()[:, :frozen]):
                 raise ValueError(f"frozen rows were changed (prefix {prefix_rows}, frozen {frozen_rows})")
@@ -116,9 +120,11 @@ def check(network: GrootMini, directory: Path) -> dict[str, float]:
         [run(onnx_session, {name: value[i : i + 1] for name, value in plain.items()}) for i in range(3)]
     )
     batching = float(np.abs(single - run(onnx_session, plain)).max())
-    if max(worst, batching) > TOLERANCE:
-        raise ValueError(f"ONNX differs from torch by {worst:.2e}, single from batched by {batching:.2e}")
-    return {"onnx_against_torch": worst, "single_against_batched": batching}
+    if max(joints, batching) > TOLERANCE_RAD or claws > TOLERANCE_PERCENT:
+        raise ValueError(
+            f"ONNX differs from torch by {joints:.2e} rad and {claws:.2e} %, single from batched by {batching:.2e}"
+        )
+    return {"onnx_against_torch_rad": joints, "onnx_against_torch_percent": claws, "single_against_batched": batching}
 
 
 def measure(network: GrootMini, directory: Path, repeats: int = 60) -> dict[str, dict[str, float]]:

@@ -76,8 +76,8 @@ def write(directory: Path, report: dict[str, Any]) -> None:
         "## Export",
         "",
         f"{export['parameters_exported']} parameters, model.onnx {export['onnx_bytes'] / 1e6:.1f} MB. "
-        f"ONNX Runtime against torch {differences['onnx_against_torch']:.1e}, batched against single "
-        f"{differences['single_against_batched']:.1e} (largest difference; rad, claws in percent).",
+        f"Largest differences: ONNX Runtime against torch {differences['onnx_against_torch_rad']:.1e} rad (claws "
+        f"{differences['onnx_against_torch_percent']:.1e} %), batched against single {differences['single_against_batched']:.1e}.",
         "",
         "One chunk on one CPU thread:",
         "",

@@ -35,6 +35,8 @@ class Settings:
     clip: float = 1.0
     ema: float = 0.999
     refuse_share: float = 0.1
+    flow_draws: int = 2
+    """Noise and time are drawn this often per frame; the flow head is cheap compared with the camera encoders."""
     prefix_share: float = 0.4
     longest_prefix: int = 6
     validation_share: float = 0.03
@@ -70,17 +72,18 @@ def losses(
     With probability ``prefix_share`` the first 1 .. ``longest_prefix`` tokens are given clean, at time 1, and do not
     count: so the head learns to continue a chunk whose first rows are already being executed.
     """
-    size = len(batch.state)
     context = network.encode(batch.head, batch.chest, batch.state, batch.task)
-    target = network.to_relative(batch.chunk, batch.state)
+    single_target = network.to_relative(batch.chunk, batch.state)
 
+    target = single_target.repeat(settings.flow_draws, 1, 1)
+    size = len(target)
     noise = torch.randn(target.shape, generator=generator)
     flow_time = torch.rand(size, generator=generator)
     rows = torch.randint(1, settings.longest_prefix + 1, (size,), generator=generator)
     rows = rows * (torch.rand(size, generator=generator) < settings.prefix_share)
     known = (torch.arange(CHUNK_ROWS)[None] < rows[:, None])[:, :, None]
     mixed = noise + flow_time[:, None, None] * (target - noise)
-    velocity = network.flow(torch.where(known, target, mixed), flow_time, known, context)
+    velocity = network.flow(torch.where(known, target, mixed), flow_time, known, context.repeat(settings.flow_draws, 1))
     counted = (~known).float()
     flow = ((velocity - (target - noise)).square() * counted).sum() / (counted.sum() * ACTION_DIM)
 
@@ -89,7 +92,7 @@ def losses(
     pose = (batch.pose[has_pose] - pose_scale.mean) / pose_scale.std
     return {
         "flow": flow,
-        "regression": F.l1_loss(predictions.chunk, target),
+        "regression": F.l1_loss(predictions.chunk, single_target),
         "pose": F.smooth_l1_loss(predictions.pose[has_pose], pose),
         "phase": 0.1 * F.cross_entropy(predictions.phase, batch.phase, ignore_index=-1),
     }
@@ -224,6 +227,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="limit of wall time")
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--learning-rate", type=float, default=Settings.learning_rate)
+    parser.add_argument("--flow-draws", type=int, default=Settings.flow_draws)
     parser.add_argument("--refuse-share", type=float, default=Settings.refuse_share)
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--threads", type=int, default=2)
@@ -236,6 +240,7 @@ def main() -> None:
         minutes=arguments.minutes,
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
+        flow_draws=arguments.flow_draws,
         refuse_share=arguments.refuse_share,
         seed=arguments.seed,
         bfloat16=not arguments.float32,
