@@ -1,4 +1,5 @@
 import Foundation
+import FoundationNetworking
 import GrootCore
 import GrootTesting
 import Testing
@@ -99,19 +100,9 @@ final class FleetFixture: Sendable {
 
     /// Rows of one query on the gateway's private database, fields separated by `|`.
     func query(_ sql: String) throws -> [String] {
-        struct Connection: Decodable {
-            var host: String
-            var database: String
-            var user: String
-        }
-        let file = folder.url.appending(path: "gateway/database.json")
-        let connection = try JSONDecoder().decode(Connection.self, from: Data(contentsOf: file))
         let psql = Process()
-        psql.executableURL = URL(filePath: "/usr/bin/env")
-        psql.arguments = [
-            "psql", "-X", "-At", "-v", "ON_ERROR_STOP=1", "-h", connection.host, "-U", connection.user,
-            "-d", connection.database, "-c", sql,
-        ]
+        psql.executableURL = folder.url.appending(path: "gateway/psql")
+        psql.arguments = ["-X", "-At", "-v", "ON_ERROR_STOP=1", "-c", sql]
         let pipe = Pipe()
         psql.standardOutput = pipe
         try psql.run()
