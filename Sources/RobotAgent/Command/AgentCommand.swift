@@ -79,7 +79,7 @@ package struct AgentCommand: AsyncParsableCommand {
     @Option(help: "Seed of the first simulated scene; the next episode takes the next one.")
     var seed: Int64?
 
-    @Option(help: "Longest episode, e.g. 20s. Default: 20s on a robot, 30s in the simulator.")
+    @Option(help: "Longest episode, e.g. 20s. Default: 20s on a robot, 45s in the simulator.")
     var episodeTimeout: String?
 
     @Option(help: "Deadline of one inference, e.g. 2s or 500ms.")

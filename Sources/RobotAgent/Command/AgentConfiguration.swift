@@ -23,7 +23,7 @@ package struct AgentConfiguration: Sendable {
     package var stateDirectory: URL
     package var episodes = 1
     package var seed: Int64?
-    /// Nil: 20 s on a robot, 30 s in the simulator, whose own clock may run slower than real time.
+    /// Nil: 20 s on a robot; 45 s in the simulator, which judges by its own, possibly slower clock.
     package var episodeTimeout: Duration?
     package var requestTimeout: Duration = .seconds(2)
     package var readyTimeout: Duration = .seconds(60)

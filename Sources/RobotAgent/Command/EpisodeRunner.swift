@@ -90,7 +90,7 @@ struct EpisodeRunner: Sendable {
         previous: Int?,
         from start: MonotonicInstant
     ) async -> EpisodeMachine.Verdict {
-        let limit = configuration.episodeTimeout ?? .seconds(simulator == nil ? 20 : 30)
+        let limit = configuration.episodeTimeout ?? .seconds(simulator == nil ? 20 : 45)
         var machine = EpisodeMachine(limits: .init(episode: limit), startedAt: start)
         var line = StatusLine(mode: configuration.mode, logger: session.logger)
         while true {
