@@ -177,7 +177,7 @@ let package = Package(
         .testTarget(
             name: "RobotAgentTests",
             dependencies: [
-                "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf,
+                "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
             ],
             swiftSettings: settings
         ),

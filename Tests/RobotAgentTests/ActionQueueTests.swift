@@ -103,10 +103,10 @@ struct ActionQueueTests {
     @Test func nothingIsHandedOutTwice() throws {
         var queue = ActionQueue(configuration: configuration(), startingAt: 0, pose: [0, 0, 0])
         _ = queue.merge(try chunk([[1, 1, 1]]), capturedAt: -1)
-        #expect(queue.take(4))
-        #expect(!queue.take(4))
-        #expect(!queue.take(3))
-        #expect(queue.take(5))
+        #expect(queue.take(4) == true)
+        #expect(queue.take(4) == false)
+        #expect(queue.take(3) == false)
+        #expect(queue.take(5) == true)
     }
 
     @Test func oldChunksAreRefused() throws {
@@ -224,7 +224,7 @@ struct ActionQueueTests {
         var previous: Float = 0
         var largest: Float = 0
         for tick in Int64(50)..<120 {
-            #expect(queue.take(tick))
+            #expect(queue.take(tick) == true)
             largest = max(largest, abs(queue.command[0] - previous))
             #expect(queue.command[2] == 0 || queue.command[2] == 80, "claws are never averaged")
             previous = queue.command[0]

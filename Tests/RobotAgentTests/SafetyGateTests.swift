@@ -70,7 +70,7 @@ struct SafetyGateTests {
         while verdict == .stopping {
             let moved = gate.output[0] - previous
             #expect(moved >= -1e-6 && moved <= step, "speed only falls")
-            #expect(gate.output.allSatisfy(\.isFinite))
+            #expect(gate.output.allSatisfy { $0.isFinite })
             step = moved + 1e-6
             previous = gate.output[0]
             verdict = gate.ticked(target: [.nan, 0, 0], elapsedTicks: 1, stateAge: fresh)

@@ -1,0 +1,159 @@
+import GRPCCore
+import GrootAPI
+import GrootCore
+import Synchronization
+
+@testable import RobotAgent
+
+/// What the scripted gateway was told and how it answers. Any thread.
+final class ScriptedFleet: Sendable {
+    private struct State {
+        var finished: [Groot_V1_FinishEpisodeRequest] = []
+        var started: [Groot_V1_StartEpisodeRequest] = []
+        var records: [Groot_V1_InferenceRecord] = []
+        var boots: [String] = []
+        var inferences = 0
+        var failEverySecond = false
+        var isDown = false
+        var offset: Float = 0
+    }
+
+    private let state = Mutex(State())
+
+    var finished: [Groot_V1_FinishEpisodeRequest] { state.withLock { $0.finished } }
+    var started: [Groot_V1_StartEpisodeRequest] { state.withLock { $0.started } }
+    var records: [Groot_V1_InferenceRecord] { state.withLock { $0.records } }
+    var boots: [String] { state.withLock { $0.boots } }
+    var failEverySecondInference: Bool {
+        get { state.withLock { $0.failEverySecond } }
+        set { state.withLock { $0.failEverySecond = newValue } }
+    }
+    var isControlPlaneDown: Bool {
+        get { state.withLock { $0.isDown } }
+        set { state.withLock { $0.isDown = newValue } }
+    }
+    /// Added to every arm target, rad.
+    var offset: Float {
+        get { state.withLock { $0.offset } }
+        set { state.withLock { $0.offset = newValue } }
+    }
+
+    var inferenceFails: Bool {
+        state.withLock { state in
+            state.inferences += 1
+            return state.failEverySecond && state.inferences % 2 == 1
+        }
+    }
+
+    func register(_ request: Groot_V1_RegisterRobotRequest) throws {
+        try change { $0.boots.append(request.boot) }
+    }
+
+    func start(_ request: Groot_V1_StartEpisodeRequest) throws {
+        try change { $0.started.append(request) }
+    }
+
+    func finish(_ request: Groot_V1_FinishEpisodeRequest) throws {
+        try change { $0.finished.append(request) }
+    }
+
+    func report(_ request: Groot_V1_ReportTelemetryRequest) throws -> UInt64 {
+        try change { $0.records += request.inferences }
+        return request.inferences.last?.sequence ?? 0
+    }
+
+    private func change(_ body: (inout State) -> Void) throws {
+        try state.withLock { state in
+            if state.isDown { throw RPCError(code: .unavailable, message: "the database is down") }
+            body(&state)
+        }
+    }
+}
+
+struct ScriptedFleetService: Groot_V1_Fleet.SimpleServiceProtocol {
+    let fleet: ScriptedFleet
+
+    func registerRobot(
+        request: Groot_V1_RegisterRobotRequest,
+        context: ServerContext
+    ) async throws -> Groot_V1_RegisterRobotResponse {
+        try fleet.register(request)
+        return Groot_V1_RegisterRobotResponse()
+    }
+
+    func startEpisode(
+        request: Groot_V1_StartEpisodeRequest,
+        context: ServerContext
+    ) async throws -> Groot_V1_StartEpisodeResponse {
+        try fleet.start(request)
+        return Groot_V1_StartEpisodeResponse()
+    }
+
+    func finishEpisode(
+        request: Groot_V1_FinishEpisodeRequest,
+        context: ServerContext
+    ) async throws -> Groot_V1_FinishEpisodeResponse {
+        try fleet.finish(request)
+        return Groot_V1_FinishEpisodeResponse()
+    }
+
+    func reportTelemetry(
+        request: Groot_V1_ReportTelemetryRequest,
+        context: ServerContext
+    ) async throws -> Groot_V1_ReportTelemetryResponse {
+        var response = Groot_V1_ReportTelemetryResponse()
+        response.committedSequence = try fleet.report(request)
+        return response
+    }
+}
+
+/// Answers with a slow swing of every joint around what was measured.
+struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
+    let fleet: ScriptedFleet
+
+    func describe(request: Groot_V1_DescribeRequest, context: ServerContext) async throws -> Groot_V1_DescribeResponse {
+        let profile = try ProfileCatalog.load("simulator")
+        var response = Groot_V1_DescribeResponse()
+        response.worker = "w-scripted"
+        response.policies = [
+            Groot_V1_Policy(
+                PolicyDescription(
+                    checkpoint: "groot-mini",
+                    policyType: "groot_mini",
+                    sha256: "00",
+                    runtime: "scripted",
+                    images: profile.cameras.map { .init(key: $0.key, width: 8, height: 8) },
+                    stateNames: profile.stateNames,
+                    actionNames: profile.actionNames,
+                    chunkSize: 16,
+                    actionPeriod: .milliseconds(100),
+                    supportsPrefix: true,
+                    maxTaskBytes: 96
+                )
+            )
+        ]
+        return response
+    }
+
+    func infer(request: Groot_V1_InferRequest, context: ServerContext) async throws -> Groot_V1_InferResponse {
+        if fleet.inferenceFails { throw RPCError(code: .resourceExhausted, message: "the queue is full") }
+        guard request.images.count == 2, request.images.allSatisfy({ $0.data.count == 8 * 8 * 3 }),
+            request.stateValues.count == 16, request.noiseSeed != 0
+        else { throw RPCError(code: .invalidArgument, message: "unexpected observation") }
+        let profile = try ProfileCatalog.load("simulator")
+        var response = Groot_V1_InferResponse()
+        response.requestID = request.requestID
+        response.worker = "w-scripted"
+        response.rows = 16
+        response.actionNames = profile.actionNames
+        response.actionPeriodNs = 100_000_000
+        response.batchSize = 1
+        let offset = fleet.offset
+        for row in 0..<16 {
+            for (index, value) in request.stateValues.enumerated() {
+                response.values.append(index < 14 ? value + offset + 0.01 * Float(row % 4) : 0)
+            }
+        }
+        return response
+    }
+}
