@@ -123,7 +123,7 @@ def table(title: str, episodes: list[dict], key: str) -> list[str]:
         lines.append(
             f"| {name} | {good}/{len(members)} | {100 * low:.0f}-{100 * high:.0f} % | "
             f"{median([e['duration_s'] for e in members]):.1f} | {sum(e['starved_ticks'] for e in members)} | "
-            f"{median([e['p50_latency_ms'] for e in members]):.0f} / {max(e['p99_latency_ms'] for e in members):.0f} |"
+            f"{median([e['latency_p50_ms'] for e in members]):.0f} / {max(e['latency_p99_ms'] for e in members):.0f} |"
         )
     return lines + [""]
 
