@@ -22,7 +22,8 @@ package struct GatewayClient: FleetReporting {
         do {
             let transport: HTTP2ClientTransport.Posix
             switch endpoint {
-            case .unix(let path): transport = try .http2NIOPosix(target: .unixDomainSocket(path: path), transportSecurity: .plaintext)
+            case .unix(let path):
+                transport = try .http2NIOPosix(target: .unixDomainSocket(path: path), transportSecurity: .plaintext)
             case .tcp(let host, let port):
                 transport =
                     host.contains(":")
