@@ -18,8 +18,7 @@ PIDS = STATE / "pids.json"
 EPISODE_TIMEOUT = 120
 
 QUERY = """
-SELECT robot, task, outcome, round(duration_s::numeric, 2) AS duration_s, chunks, starved_ticks,
-       round(p50_latency_ms::numeric, 1) AS p50_ms, round(p99_latency_ms::numeric, 1) AS p99_ms, worker_share
+SELECT robot, task, outcome, duration_s, chunks, starved_ticks, latency_p50_ms, latency_p99_ms, worker_share
 FROM episode_metrics
 WHERE started_at >= to_timestamp({since})
 ORDER BY robot, started_at

@@ -177,4 +177,4 @@ class Fleet:
     def psql(self, *arguments: str) -> str:
         """Output of psql on the gateway's own database, through the command that the gateway leaves behind."""
         command = [str(self.gateway_state / "psql"), "-X", "-v", "ON_ERROR_STOP=1", *arguments]
-        return subprocess.run(command, check=True, text=True, capture_output=True).stdout
+        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout

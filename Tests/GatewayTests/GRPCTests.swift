@@ -135,7 +135,10 @@ private struct RealWorker: Groot_V1_Inference.ServiceProtocol {
     ) async throws -> ServerResponse<Groot_V1_InferResponse> {
         switch request.message.task {
         case "fail": throw RPCError(code: .failedPrecondition, message: "größer als 100 %\nsagt der Worker")
-        case "sleep": try await Task.sleep(for: .seconds(30))
+        case "sleep":
+            // Ends only when the gateway passes the end of the call on.
+            try await context.cancellation.cancelled
+            throw CancellationError()
         default: break
         }
         var response = Groot_V1_InferResponse()

@@ -37,6 +37,20 @@ import Testing
         #expect(TaskRequest(sentence: sentence) == request)
     }
 
+    @Test(arguments: 0..<20)
+    func theNamedCartonIsPutWhereItIsWanted(seed: UInt64) {
+        let drawn = SceneVariation(seed: seed)
+        for colour in CartonColour.allCases {
+            let upper = drawn.placing(.colour(colour), .upper)
+            #expect(upper.reachableCarton(for: .colour(colour)) == drawn.target)
+            #expect(Set(upper.cartons.map(\.colour)).count == 4)
+            #expect(upper.cartons.map(\.position) == drawn.cartons.map(\.position))
+            #expect(drawn.placing(.colour(colour), .lower).reachableCarton(for: .colour(colour)) == nil)
+            #expect(drawn.placing(.colour(colour), .random) == drawn)
+        }
+        #expect(drawn.placing(.unknown, .upper) == drawn)
+    }
+
     @Test func aLowerCartonIsOutOfReach() {
         let scene = SceneVariation(seed: 3)
         #expect(scene.reachableCarton(for: .colour(scene.cartons[2].colour)) == nil)

@@ -58,11 +58,16 @@ struct FleetControlPlane: ControlPlaneService {
     var notReadyReason: String? { store.notReadyReason }
 
     func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await store.run() }
-            group.addTask { try await server.serve() }
-            defer { group.cancelAll() }
-            try await group.next()
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await store.run() }
+                group.addTask { try await server.serve() }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        } catch where Task.isCancelled {
+            // Being told to stop is no failure, however the server puts it.
+            logger.debug("control plane stopped", metadata: ["error": "\(error)"])
         }
     }
 

@@ -78,8 +78,9 @@ private struct ControlService: Service {
     func run() async throws {
         do {
             try await cancelWhenGracefulShutdown { try await control.run() }
-        } catch is CancellationError {
-            // That is how it is told to stop.
+        } catch {
+            // It is told to stop by cancellation, which its server wraps in errors of its own.
+            guard Task.isShuttingDownGracefully || Task.isCancelled else { throw error }
         }
     }
 }

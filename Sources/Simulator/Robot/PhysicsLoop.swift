@@ -36,7 +36,14 @@ struct PhysicsLoop: Sendable {
     func run(_ thread: LoopThread) throws {
         defer { cell.close() }
         let pristine = try PhysicsModel()
-        var episode = try start(1, seed: seed, task: task, limits: EpisodeJudge.Limits(), pristine: pristine)
+        var episode = try start(
+            1,
+            seed: seed,
+            task: task,
+            placement: .upper,
+            limits: EpisodeJudge.Limits(),
+            pristine: pristine
+        )
         var pacer = StepPacer(start: .now())
         var warning = RateLimit(every: .seconds(5))
         var head = [0.0, 0.0]
@@ -54,6 +61,7 @@ struct PhysicsLoop: Sendable {
                     episode.number + 1,
                     seed: reset.seed,
                     task: reset.task,
+                    placement: reset.placement,
                     limits: reset.limits,
                     pristine: pristine
                 )
@@ -114,12 +122,15 @@ struct PhysicsLoop: Sendable {
         _ number: Int,
         seed: Int64,
         task: String,
+        placement: TargetPlacement,
         limits: EpisodeJudge.Limits,
         pristine: PhysicsModel
     ) throws -> Episode {
-        let scene = SceneVariation(seed: UInt64(bitPattern: seed))
-        let task = task.isEmpty ? scene.task : task
-        let target = scene.reachableCarton(for: TaskRequest(sentence: task))
+        let drawn = SceneVariation(seed: UInt64(bitPattern: seed))
+        let task = task.isEmpty ? drawn.task : task
+        let request = TaskRequest(sentence: task)
+        let scene = drawn.placing(request, placement)
+        let target = scene.reachableCarton(for: request)
         let world = try PhysicsWorld(scene: scene, pristine: pristine)
         cell.episodeStarted(command: scene.startPosture + [0, 0])
         let judge = EpisodeJudge(target: target, start: scene.cartons.map(\.position), limits: limits)

@@ -10,6 +10,7 @@ final class RobotCell: Sendable {
         var seed: Int64
         /// Empty for the scene's own sentence.
         var task: String
+        var placement: TargetPlacement
         var limits: EpisodeJudge.Limits
         var done: CheckedContinuation<ResetResult, Never>?
     }
@@ -74,12 +75,23 @@ final class RobotCell: Sendable {
     }
 
     /// Starts a new episode; returns when the physics thread has done it.
-    func reset(seed: Int64, task: String, limits: EpisodeJudge.Limits) async -> ResetResult {
+    func reset(
+        seed: Int64,
+        task: String,
+        placement: TargetPlacement,
+        limits: EpisodeJudge.Limits
+    ) async -> ResetResult {
         await withCheckedContinuation { continuation in
             let rejected: CheckedContinuation<ResetResult, Never>? = shared.withLock { shared in
                 if shared.isClosed { return continuation }
                 let previous = shared.reset?.done
-                shared.reset = Reset(seed: seed, task: task, limits: limits, done: continuation)
+                shared.reset = Reset(
+                    seed: seed,
+                    task: task,
+                    placement: placement,
+                    limits: limits,
+                    done: continuation
+                )
                 return previous
             }
             rejected?.resume(returning: ResetResult(success: false, message: "superseded or shutting down"))

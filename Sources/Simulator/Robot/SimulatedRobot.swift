@@ -27,6 +27,7 @@ struct SimulatedRobot: Service {
 
     private struct ResetOptions: Decodable {
         var timeoutS: Double?
+        var place: TargetPlacement?
     }
 
     func run() async throws {
@@ -106,6 +107,7 @@ struct SimulatedRobot: Service {
         }
         try await node.advertiseService(RobotMessages.resetService, as: GrootSimReset.self) { request in
             var limits = EpisodeJudge.Limits()
+            var placement = TargetPlacement.upper
             if !request.options.isEmpty {
                 let options: ResetOptions
                 do {
@@ -115,7 +117,8 @@ struct SimulatedRobot: Service {
                 } catch {
                     return GrootSimResetResponse(
                         success: false,
-                        message: "options must be a JSON object like {\"timeout_s\":30}: \(error)"
+                        message: "options must be a JSON object like {\"timeout_s\":30,\"place\":\"upper\"} "
+                            + "(place: upper, lower or random): \(error)"
                     )
                 }
                 if let timeout = options.timeoutS {
@@ -127,8 +130,14 @@ struct SimulatedRobot: Service {
                     }
                     limits.timeout = timeout
                 }
+                placement = options.place ?? placement
             }
-            let result = await cell.reset(seed: request.seed, task: request.task, limits: limits)
+            let result = await cell.reset(
+                seed: request.seed,
+                task: request.task,
+                placement: placement,
+                limits: limits
+            )
             return GrootSimResetResponse(success: result.success, message: result.message)
         }
     }

@@ -82,11 +82,40 @@ struct SceneVariation: Hashable, Sendable {
     /// The sentence that names this scene's target in the most common wording.
     var task: String { "Depalletize the \(cartons[target].colour.rawValue) box" }
 
+    /// The same scene with the named colour moved to another place: two cartons exchange their paint.
+    ///
+    /// A request that names no colour leaves the scene as it is.
+    func placing(_ request: TaskRequest, _ placement: TargetPlacement) -> SceneVariation {
+        guard case .colour(let colour) = request, let named = cartons.firstIndex(where: { $0.colour == colour }) else {
+            return self
+        }
+        let wanted: Int
+        switch placement {
+        case .random: return self
+        case .upper: wanted = target
+        case .lower: wanted = 2 + target
+        }
+        var scene = self
+        (scene.cartons[named].colour, scene.cartons[wanted].colour) = (cartons[wanted].colour, cartons[named].colour)
+        (scene.cartons[named].rgb, scene.cartons[wanted].rgb) = (cartons[wanted].rgb, cartons[named].rgb)
+        return scene
+    }
+
     /// The upper carton that a request names, or nil when it is below another, unknown or ambiguous.
     func reachableCarton(for request: TaskRequest) -> Int? {
         guard case .colour(let colour) = request else { return nil }
         return cartons.prefix(2).firstIndex { $0.colour == colour }
     }
+}
+
+/// Where an episode puts the carton that its task names.
+enum TargetPlacement: String, Codable, Sendable {
+    /// Within reach, left or right by the seed.
+    case upper
+    /// Below another carton, out of reach.
+    case lower
+    /// Wherever the seed puts it.
+    case random
 }
 
 /// Where the arms wait: 14 joints in rad, left then right.

@@ -72,7 +72,14 @@ struct ServeCommand: AsyncParsableCommand {
                 return [Batcher(runner: policy, configuration: queue, metrics: metrics)]
             }
         )
-        var services: [any Service] = [server]
+        // Whatever ends the listener ends the process, and the admin listener closes in order.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(
+                service: server,
+                successTerminationBehavior: .gracefullyShutdownGroup,
+                failureTerminationBehavior: .gracefullyShutdownGroup
+            )
+        ]
         if admin != "off",
             case .tcp(let host, let port) = try Endpoint(
                 parsing: admin ?? "127.0.0.1",
@@ -82,7 +89,7 @@ struct ServeCommand: AsyncParsableCommand {
             let listener = AdminServer(host: host, port: port, metrics: metrics.registry, logger: logger) {
                 state.notReadyReason
             }
-            services.append(AdminService(server: listener))
+            services.append(.init(service: AdminService(server: listener)))
         }
         var configuration = ServiceGroupConfiguration(
             services: services,

@@ -3,8 +3,8 @@ import CONNXRuntime
 /// The opened ONNX Runtime and its function table.
 ///
 /// Opened once, never closed. Any thread: the table is constant after `init`.
-// SAFETY: both pointers lead to constant data of a library that stays open for the life of the process.
 @safe
+// SAFETY: the table is constant data of a library that stays open for the life of the process.
 final class ORTLibrary: @unchecked Sendable {
     /// Newest table this code was tried with; older libraries hand out a lower one.
     static let newestTable: UInt32 = 32

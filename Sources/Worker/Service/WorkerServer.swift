@@ -75,7 +75,7 @@ package struct WorkerServer: Service {
             do {
                 try await server.serve()
             } catch {
-                throw WorkerError(.notServing, "Cannot serve on \(endpoint).", cause: error)
+                throw WorkerError(.notServing, "Cannot serve on \(endpoint); is the address taken? \(error)")
             }
             try await loading.get()
         } onGracefulShutdown: {
