@@ -87,7 +87,11 @@ struct ActionQueueTests {
     }
 
     @Test func wayPointsAreReachedAtTheirTicks() throws {
-        var queue = ActionQueue(configuration: configuration(.latestOnly, blendTicks: 1), startingAt: 100, pose: [0, 0, 0])
+        var queue = ActionQueue(
+            configuration: configuration(.latestOnly, blendTicks: 1),
+            startingAt: 100,
+            pose: [0, 0, 0]
+        )
         let result = queue.merge(try chunk([[1, 2, 10], [3, 4, 20]]), capturedAt: 95)
         #expect(result == .applied(staleRows: 0))
         #expect(queue.runwayTicks == 16)
@@ -179,12 +183,18 @@ struct ActionQueueTests {
         let blend = 20
         for seed in UInt64(1)...200 {
             var random = SplitMix(state: seed &* 977)
-            var queue = ActionQueue(configuration: configuration(aggregate, blendTicks: blend), startingAt: 0, pose: [0, 0, 0])
+            var queue = ActionQueue(
+                configuration: configuration(aggregate, blendTicks: blend),
+                startingAt: 0,
+                pose: [0, 0, 0]
+            )
             _ = queue.merge(try randomChunk(rows: 16, from: [0, 0, 0], &random), capturedAt: -1)
             let cut = Int64.random(in: 1...170, using: &random)
             for tick in 0..<cut { _ = queue.take(tick) }
             let old = queue
-            let offset = [Float.random(in: -0.5...0.5, using: &random), Float.random(in: -0.5...0.5, using: &random), 0]
+            let offset = [
+                Float.random(in: -0.5...0.5, using: &random), Float.random(in: -0.5...0.5, using: &random), 0,
+            ]
             let start = zip(queue.command, offset).map { $0 + $1 }
             let capture = cut - Int64.random(in: 1...40, using: &random)
             let new = try randomChunk(rows: 16, from: start, &random)
@@ -192,7 +202,8 @@ struct ActionQueueTests {
 
             func oldValue(_ tick: Int64, _ dimension: Int) -> Float {
                 if let value = old.planned(tick) { return value[dimension] }
-                return tick >= old.endTick ? (old.planned(old.endTick - 1) ?? old.command)[dimension] : old.command[dimension]
+                return tick >= old.endTick
+                    ? (old.planned(old.endTick - 1) ?? old.command)[dimension] : old.command[dimension]
             }
             var before = old.command
             var previousTick = cut - 1
@@ -205,7 +216,8 @@ struct ActionQueueTests {
                     let bridgeStep = abs(new[0, dimension] - oldValue(capture, dimension)) / 10 + 0.03
                     let oldStep = abs(oldValue(tick, dimension) - oldValue(tick - 1, dimension))
                     let difference: Float = 2.5
-                    let bound = max(rowStep, tick <= capture + 10 ? bridgeStep : rowStep) + oldStep + difference / Float(blend)
+                    let bound =
+                        max(rowStep, tick <= capture + 10 ? bridgeStep : rowStep) + oldStep + difference / Float(blend)
                     let step = abs(queue.command[dimension] - before[dimension])
                     #expect(step <= bound, "\(aggregate) seed \(seed) tick \(tick): \(step) > \(bound)")
                 }

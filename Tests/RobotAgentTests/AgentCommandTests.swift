@@ -13,9 +13,17 @@ struct AgentCommandTests {
 
     @Test func theGuidesSpellingsWork() throws {
         let configuration = try checked(
-            "--robot", "r1", "--server_address=127.0.0.1:9999", "--ckpt_path=/a/b/016000/pretrained_model",
-            "--action_chunk_size=12", "--task_description=Depalletize the green box", "--chunk_size_threshold=0.3",
-            "--lerobot_dataset_path=/data", "--rotate-head-camera", "--aggregate_fn", "latest_only"
+            "--robot",
+            "r1",
+            "--server_address=127.0.0.1:9999",
+            "--ckpt_path=/a/b/016000/pretrained_model",
+            "--action_chunk_size=12",
+            "--task_description=Depalletize the green box",
+            "--chunk_size_threshold=0.3",
+            "--lerobot_dataset_path=/data",
+            "--rotate-head-camera",
+            "--aggregate_fn",
+            "latest_only"
         ).get()
         #expect(configuration.gateway == .tcp(host: "127.0.0.1", port: 9999))
         #expect(configuration.checkpoint == "016000")
@@ -38,8 +46,24 @@ struct AgentCommandTests {
 
     @Test func allProblemsComeTogether() throws {
         let result = try checked(
-            "--robot", "r 1", "--fps", "30", "--chunk-size-threshold", "1.5", "--aggregate-fn", "median", "--mode",
-            "both", "--gateway", "a:b:c", "--episodes", "0", "--ros-master", "11311", "--request-timeout", "soon"
+            "--robot",
+            "r 1",
+            "--fps",
+            "30",
+            "--chunk-size-threshold",
+            "1.5",
+            "--aggregate-fn",
+            "median",
+            "--mode",
+            "both",
+            "--gateway",
+            "a:b:c",
+            "--episodes",
+            "0",
+            "--ros-master",
+            "11311",
+            "--request-timeout",
+            "soon"
         )
         guard case .failure(let problems) = result else {
             Issue.record("nothing of that is usable")
@@ -51,7 +75,9 @@ struct AgentCommandTests {
 
     @Test func valuesKeepTheirUnderscores() {
         let arguments = ["--state_dir", "/a_b", "--ckpt_path=/x_y", "--", "--not_touched"]
-        #expect(FlagSpelling.normalised(arguments) == ["--state-dir", "/a_b", "--ckpt-path=/x_y", "--", "--not_touched"])
+        #expect(
+            FlagSpelling.normalised(arguments) == ["--state-dir", "/a_b", "--ckpt-path=/x_y", "--", "--not_touched"]
+        )
     }
 
     @Test(arguments: [("20s", 20_000), ("500ms", 500), ("1.5", 1500)])

@@ -66,7 +66,9 @@ struct IntegrationTests {
                 #expect(started.mode == mode.rawValue)
                 #expect(finished.episodeID == started.episodeID)
                 if mode == .async { #expect(finished.starvedTicks == 0) } else { #expect(finished.starvedTicks > 0) }
-                let left = try FileManager.default.contentsOfDirectory(atPath: directory.url.appending(path: "spool").path)
+                let left = try FileManager.default.contentsOfDirectory(
+                    atPath: directory.url.appending(path: "spool").path
+                )
                 #expect(left.isEmpty, "everything was acknowledged")
             }
         }

@@ -26,9 +26,17 @@ struct ObservationBuffersTests {
             buffers.clawsArrived([50, 60], stamp: stamp, at: local(stamp))
         }
         let stamp = 301 * millisecond
-        buffers.imageArrived(.init(stamp: stamp, frame: try frame(1)), camera: head, at: local(stamp, delay: 40 * millisecond))
+        buffers.imageArrived(
+            .init(stamp: stamp, frame: try frame(1)),
+            camera: head,
+            at: local(stamp, delay: 40 * millisecond)
+        )
         #expect(buffers.newest() == nil, "the chest camera is missing")
-        buffers.imageArrived(.init(stamp: stamp, frame: try frame(2)), camera: chest, at: local(stamp, delay: 41 * millisecond))
+        buffers.imageArrived(
+            .init(stamp: stamp, frame: try frame(2)),
+            camera: chest,
+            at: local(stamp, delay: 41 * millisecond)
+        )
         let aligned = try #require(buffers.newest())
         #expect(abs(aligned.state[0] - 0.301) < 1e-5)
         #expect(aligned.state.suffix(2) == [50, 60])
@@ -46,7 +54,11 @@ struct ObservationBuffersTests {
             buffers.imageArrived(.init(stamp: stamp, frame: try frame(UInt8(index))), camera: head, at: local(stamp))
             if index < 2 {
                 let late = stamp + 3 * millisecond
-                buffers.imageArrived(.init(stamp: late, frame: try frame(UInt8(10 + index))), camera: chest, at: local(late))
+                buffers.imageArrived(
+                    .init(stamp: late, frame: try frame(UInt8(10 + index))),
+                    camera: chest,
+                    at: local(late)
+                )
             }
         }
         let aligned = try #require(buffers.newest())
@@ -84,7 +96,10 @@ struct ObservationBuffersTests {
         #expect(clock.instant(of: 0) == local(0, delay: millisecond))
         // Two windows later the old estimate is forgotten.
         for second in Int64(1)...12 {
-            clock.observed(stamp: second * 1000 * millisecond, arrivedAt: local(second * 1000 * millisecond, delay: 9 * millisecond))
+            clock.observed(
+                stamp: second * 1000 * millisecond,
+                arrivedAt: local(second * 1000 * millisecond, delay: 9 * millisecond)
+            )
         }
         #expect(clock.instant(of: 0) == local(0, delay: 9 * millisecond))
     }

@@ -31,7 +31,12 @@ struct PolicyMatchTests {
         var policy = try policy()
         policy.stateNames[3] = "elbow"
         policy.images.append(.init(key: "observation.images.cam_left", width: 96, height: 96))
-        let problems = PolicyMatch.problems(policy: policy, profile: profile, task: String(repeating: "x", count: 97), chunkSize: 20)
+        let problems = PolicyMatch.problems(
+            policy: policy,
+            profile: profile,
+            task: String(repeating: "x", count: 97),
+            chunkSize: 20
+        )
         #expect(problems.count == 4)
         #expect(problems[0].contains("elbow") && problems[0].contains("arm_joint_4"))
         #expect(problems[1].contains("cam_left") && problems[1].contains("cam_chest"))

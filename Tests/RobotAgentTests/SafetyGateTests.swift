@@ -28,9 +28,14 @@ struct SafetyGateTests {
     @Test func clampsPositionAndVelocityAndCountsThem() {
         var gate = gate()
         gate.started(at: [0, 0, 0])
-        #expect(gate.ticked(target: [0.01, 0, 50], elapsedTicks: 1, stateAge: fresh) == .publish(limited: false, held: false))
+        #expect(
+            gate.ticked(target: [0.01, 0, 50], elapsedTicks: 1, stateAge: fresh)
+                == .publish(limited: false, held: false)
+        )
         #expect(gate.output == [0.01, 0, 50])
-        #expect(gate.ticked(target: [0.5, 0, 50], elapsedTicks: 1, stateAge: fresh) == .publish(limited: true, held: false))
+        #expect(
+            gate.ticked(target: [0.5, 0, 50], elapsedTicks: 1, stateAge: fresh) == .publish(limited: true, held: false)
+        )
         #expect(abs(gate.output[0] - 0.03) < 1e-6)
         for _ in 0..<200 { _ = gate.ticked(target: [3, 0, 130], elapsedTicks: 1, stateAge: fresh) }
         #expect(gate.output == [1, 0, 100])
@@ -39,7 +44,9 @@ struct SafetyGateTests {
     @Test func clawNoiseIsNoSafetyEvent() {
         var gate = gate()
         gate.started(at: [0, 0, 0])
-        #expect(gate.ticked(target: [0, 0, -0.8], elapsedTicks: 1, stateAge: fresh) == .publish(limited: false, held: false))
+        #expect(
+            gate.ticked(target: [0, 0, -0.8], elapsedTicks: 1, stateAge: fresh) == .publish(limited: false, held: false)
+        )
         #expect(gate.output[2] == 0)
     }
 
@@ -98,7 +105,10 @@ struct SafetyGateTests {
         gate.started(at: [0, 0, 0])
         for _ in 0..<5 {
             for _ in 0..<9 { _ = gate.ticked(target: nil, elapsedTicks: 1, stateAge: fresh) }
-            #expect(gate.ticked(target: [0, 0, 0], elapsedTicks: 1, stateAge: fresh) == .publish(limited: false, held: false))
+            #expect(
+                gate.ticked(target: [0, 0, 0], elapsedTicks: 1, stateAge: fresh)
+                    == .publish(limited: false, held: false)
+            )
         }
         #expect(gate.fault == nil)
     }

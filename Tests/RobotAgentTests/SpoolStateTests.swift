@@ -61,7 +61,9 @@ struct SpoolStateTests {
                 file.apply(state.committed(through: batch.lastNumber))
             } else {
                 let kind: SpoolEntry.Kind = step % 7 == 0 ? .start : .inference
-                let payload = (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                let payload = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                    UInt8.random(in: 0...255, using: &random)
+                }
                 file.apply(state.appended(kind, payload: payload))
             }
             history.append((file.bytes.count, numbers(state)))
@@ -98,11 +100,13 @@ struct SpoolStateTests {
         file.bytes.removeLast(file.bytes.count - recovered.validBytes)
         file.apply(recovered.appended(.finish, payload: [3]))
         #expect(numbers(SpoolState(recovering: file.bytes)) == [1, 2])
-        guard case .finish? = { () -> SpoolState.Batch? in
-            var state = SpoolState(recovering: file.bytes)
-            _ = state.committed(through: 1)
-            return state.nextBatch(limit: 1)
-        }() else {
+        guard
+            case .finish? = { () -> SpoolState.Batch? in
+                var state = SpoolState(recovering: file.bytes)
+                _ = state.committed(through: 1)
+                return state.nextBatch(limit: 1)
+            }()
+        else {
             Issue.record("the entry behind the cut is the one appended later")
             return
         }

@@ -7,7 +7,8 @@ import GrootCore
 package struct AgentCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "groot-agent",
-        abstract: "Drives one robot: observations to the gateway, action chunks to the arms, 100 Hz, through a safety gate.",
+        abstract:
+            "Drives one robot: observations to the gateway, action chunks to the arms, 100 Hz, through a safety gate.",
         discussion: """
             Flags may be written with - or _. Arms move as soon as the robot is ready: stand clear.
             On a real robot's terminal: s + Enter ends the episode as a success, f as a failure, q stops the run.
@@ -94,7 +95,9 @@ package struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON line per episode on standard output.")
     var json = false
 
-    @Option(help: ArgumentHelp("Accepted for the guide's sake: statistics are part of the checkpoint.", visibility: .hidden))
+    @Option(
+        help: ArgumentHelp("Accepted for the guide's sake: statistics are part of the checkpoint.", visibility: .hidden)
+    )
     var lerobotDatasetPath: String?
 
     package init() {}

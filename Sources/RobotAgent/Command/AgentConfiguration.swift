@@ -43,7 +43,8 @@ package struct AgentConfiguration: Sendable {
     package static func isUsable(robot: String) -> Bool {
         !robot.isEmpty && robot.utf8.count <= 64
             && robot.unicodeScalars.allSatisfy {
-                ("a"..."z").contains($0) || ("A"..."Z").contains($0) || ("0"..."9").contains($0) || $0 == "_" || $0 == "-"
+                ("a"..."z").contains($0) || ("A"..."Z").contains($0) || ("0"..."9").contains($0) || $0 == "_"
+                    || $0 == "-"
             }
     }
 

@@ -34,7 +34,9 @@ struct AgentStart: Sendable {
         }
         logger.info(
             "checkpoint",
-            metadata: ["checkpoint": "\(policy.checkpoint)", "chunk": "\(policy.chunkSize)", "runtime": "\(policy.runtime)"]
+            metadata: [
+                "checkpoint": "\(policy.checkpoint)", "chunk": "\(policy.chunkSize)", "runtime": "\(policy.runtime)",
+            ]
         )
         let env = try await GrabBoxMpcEnv(
             profile: profile,

@@ -37,7 +37,10 @@ struct EpisodeRunner: Sendable {
         _ = keys.take()
         let uplink = makeUplink(id, seed: UInt64(bitPattern: seed ?? base ?? .random(in: 1...Int64.max)))
         await session.spool.append(startRequest(id, seed: seed))
-        session.logger.info("episode started", metadata: ["episode": "\(id)", "seed": "\(seed.map { "\($0)" } ?? "-")"])
+        session.logger.info(
+            "episode started",
+            metadata: ["episode": "\(id)", "seed": "\(seed.map { "\($0)" } ?? "-")"]
+        )
         let start = MonotonicInstant.now()
         control.commands.push(.beginEpisode(measured: measured))
         try await settled { $0 == .waitingForFirstChunk }
@@ -112,7 +115,9 @@ struct EpisodeRunner: Sendable {
             case .quit: machine.aborted(reason: "operator's key", by: .operator, at: now)
             case nil: break
             }
-            if Task.isShuttingDownGracefully { machine.aborted(reason: "the agent was asked to stop", by: .operator, at: now) }
+            if Task.isShuttingDownGracefully {
+                machine.aborted(reason: "the agent was asked to stop", by: .operator, at: now)
+            }
             if Task.isCancelled { machine.aborted(reason: "the agent was cancelled", by: .agent, at: now) }
             machine.timePassed(now)
             if let verdict = machine.verdict { return verdict }
@@ -165,7 +170,10 @@ struct EpisodeRunner: Sendable {
         request.checkpointSha256 = session.policy.sha256
         request.mode = configuration.mode.rawValue
         request.startedAtUnixNs = WallClock.unixNanoseconds()
-        request.runConfigJson = configuration.json(chunkSize: session.policy.chunkSize, profile: session.env.profile.name)
+        request.runConfigJson = configuration.json(
+            chunkSize: session.policy.chunkSize,
+            profile: session.env.profile.name
+        )
         if let seed { request.sceneSeed = seed }
         return request
     }

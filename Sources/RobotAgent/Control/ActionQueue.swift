@@ -121,7 +121,8 @@ package struct ActionQueue: Sendable {
         let resampler = Resampler(rows: rows, ticksPerRow: configuration.ticksPerRow, hasBridge: true)
         for dimension in 0..<configuration.dimensions {
             bridge[dimension] = known(t0, dimension, oldEnd: oldEnd)
-            tail[dimension] = known(oldEnd - 1, dimension, oldEnd: oldEnd)
+            // A plan whose last ticks were missed ended at what was commanded, not at what it had wanted.
+            tail[dimension] = oldEnd > nextTick ? known(oldEnd - 1, dimension, oldEnd: oldEnd) : command[dimension]
         }
         for tick in start..<newEnd {
             let sample = Int(tick - t0 - 1)

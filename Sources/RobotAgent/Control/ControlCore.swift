@@ -111,7 +111,12 @@ package struct ControlCore: Sendable {
     package mutating func received(_ request: ControlCommand, at tick: Int64) -> MergeReport? {
         switch request {
         case .move(let id, let goal, let velocity, let measured):
-            let plan = MotionPlan(from: hasCommand ? command : measured, to: goal, arms: arms, maximumVelocity: velocity)
+            let plan = MotionPlan(
+                from: hasCommand ? command : measured,
+                to: goal,
+                arms: arms,
+                maximumVelocity: velocity
+            )
             mode = .moving(plan, index: 0, id: id)
         case .beginEpisode(let measured):
             if !hasCommand { command = measured }

@@ -154,7 +154,10 @@ package final class GrabBoxMpcEnv: Sendable {
     private func heard(_ message: SensorsData, _ receipt: ROSReceipt) {
         let angles = message.joints.q
         guard let last = profile.jointIndices.max(), last < angles.count else {
-            refuse(topic: profile.topics.jointState, "\(angles.count) joints, the profile reads joint \(last(of: profile))")
+            refuse(
+                topic: profile.topics.jointState,
+                "\(angles.count) joints, the profile reads joint \(last(of: profile))"
+            )
             return
         }
         let values = profile.jointIndices.map { Float(angles[$0]) }
@@ -218,7 +221,11 @@ extension CameraFrame {
             image.data.count >= Int(image.step) * (height - 1) + row
         else { return nil }
         if Int(image.step) == row {
-            self.init(width: width, height: height, pixels: image.data.count == row * height ? image.data : Array(image.data.prefix(row * height)))
+            self.init(
+                width: width,
+                height: height,
+                pixels: image.data.count == row * height ? image.data : Array(image.data.prefix(row * height))
+            )
             return
         }
         var pixels: [UInt8] = []

@@ -99,7 +99,9 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         var problems: [String] = []
         let joints = jointIndices.count
         if controlRateHz != 100 { problems.append("control_rate_hz must be 100") }
-        if joints == 0 || claw.stateIndices.count != 2 { problems.append("joint_indices or claw.state_indices is incomplete") }
+        if joints == 0 || claw.stateIndices.count != 2 {
+            problems.append("joint_indices or claw.state_indices is incomplete")
+        }
         let lists: [(String, Int)] = [
             ("arm.command_names", arm.commandNames.count), ("arm.minimum_rad", arm.minimumRad.count),
             ("arm.maximum_rad", arm.maximumRad.count), ("arm.home_rad", arm.homeRad.count),

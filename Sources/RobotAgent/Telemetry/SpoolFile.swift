@@ -26,14 +26,22 @@ struct SpoolFile {
             try handle.truncate(atOffset: UInt64(state.validBytes))
             try handle.seekToEnd()
         } catch {
-            throw AgentError(.spool, "the spool \(url.path) cannot be opened; choose a writable --state-dir", cause: error)
+            throw AgentError(
+                .spool,
+                "the spool \(url.path) cannot be opened; choose a writable --state-dir",
+                cause: error
+            )
         }
     }
 
     /// Boots of `robot` that left something behind, oldest first.
     static func leftBehind(in directory: URL, robot: String) -> [String] {
         // A directory that does not exist yet holds nothing.
-        let files = (try? FileManager.default.contentsOfDirectory(at: directory, includingPropertiesForKeys: [.contentModificationDateKey])) ?? []
+        let files =
+            (try? FileManager.default.contentsOfDirectory(
+                at: directory,
+                includingPropertiesForKeys: [.contentModificationDateKey]
+            )) ?? []
         return files.filter { $0.pathExtension == fileExtension && $0.lastPathComponent.hasPrefix(robot + ".") }
             .sorted { modified($0) < modified($1) }
             .compactMap { file in

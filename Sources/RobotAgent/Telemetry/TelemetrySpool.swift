@@ -100,7 +100,10 @@ package actor TelemetrySpool {
                         limit = 1
                         continue
                     }
-                    logger.error("the control plane refuses a record for good", metadata: ["error": "\(failure.message)"])
+                    logger.error(
+                        "the control plane refuses a record for good",
+                        metadata: ["error": "\(failure.message)"]
+                    )
                     refused += 1
                     commit(boot: file.boot, through: batch.lastNumber)
                     limit = Self.batchSize

@@ -171,11 +171,19 @@ package final class EpisodeUplink: Sendable {
             record.timings = answer.response.timings
             record.batchSize = answer.response.batchSize
             record.rows = answer.response.rows
-            let chunk = try InferenceAnswer.chunk(answer.response, requestID: request.requestID, order: env.profile.actionNames)
+            let chunk = try InferenceAnswer.chunk(
+                answer.response,
+                requestID: request.requestID,
+                order: env.profile.actionNames
+            )
             let report = try await merge(chunk, observation: observation, id: index)
             record.runwayAtArrivalNs = report.runwayAtArrival.nanoseconds
             guard case .applied(let stale)? = report.result else {
-                throw RPCError(code: .aborted, message: "the chunk was not applied: \(report.result.map { "\($0)" } ?? "the episode had ended or the gate refused it")")
+                throw RPCError(
+                    code: .aborted,
+                    message:
+                        "the chunk was not applied: \(report.result.map { "\($0)" } ?? "the episode had ended or the gate refused it")"
+                )
             }
             record.staleRows = UInt32(stale)
             record.status = "OK"

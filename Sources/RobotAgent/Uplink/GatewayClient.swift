@@ -20,15 +20,20 @@ package struct GatewayClient: FleetReporting {
         self.robot = robot
         self.checkpoint = checkpoint
         do {
-            let transport: HTTP2ClientTransport.Posix
-            switch endpoint {
-            case .unix(let path): transport = try .http2NIOPosix(target: .unixDomainSocket(path: path), transportSecurity: .plaintext)
-            case .tcp(let host, let port):
-                transport =
-                    host.contains(":")
-                    ? try .http2NIOPosix(target: .ipv6(address: host, port: port), transportSecurity: .plaintext)
-                    : try .http2NIOPosix(target: .dns(host: host, port: port), transportSecurity: .plaintext)
-            }
+            let target: any ResolvableTarget =
+                switch endpoint {
+                case .unix(let path): .unixDomainSocket(path: path)
+                case .tcp(let host, let port) where host.contains(":"): .ipv6(address: host, port: port)
+                case .tcp(let host, let port): .dns(host: host, port: port)
+                }
+            // A robot in motion cannot wait for gRPC's usual second to two minutes between two attempts.
+            let transport = try HTTP2ClientTransport.Posix(
+                target: target,
+                transportSecurity: .plaintext,
+                config: .defaults {
+                    $0.backoff = .init(initial: .milliseconds(50), max: .seconds(1), multiplier: 1.6, jitter: 0.2)
+                }
+            )
             client = GRPCClient(transport: transport)
         } catch {
             throw AgentError(.usage, "the gateway address \(endpoint) cannot be used", cause: error)

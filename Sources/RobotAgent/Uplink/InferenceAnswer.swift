@@ -26,7 +26,10 @@ package enum InferenceAnswer {
         }
         let columns = try order.map { name in
             guard let column = response.actionNames.firstIndex(of: name) else {
-                throw RPCError(code: .dataLoss, message: "no action \(name) in [\(response.actionNames.joined(separator: ", "))]")
+                throw RPCError(
+                    code: .dataLoss,
+                    message: "no action \(name) in [\(response.actionNames.joined(separator: ", "))]"
+                )
             }
             return column
         }

@@ -54,7 +54,9 @@ package enum PolicyMatch {
             )
         }
         if policy.actionPeriod != .milliseconds(100) {
-            problems.append("action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of 100 ms rows")
+            problems.append(
+                "action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of 100 ms rows"
+            )
         }
         if let chunkSize, chunkSize > policy.chunkSize {
             problems.append(
@@ -63,7 +65,9 @@ package enum PolicyMatch {
         }
         let bytes = task.utf8.count
         if bytes > policy.maxTaskBytes {
-            problems.append("--task has \(bytes) bytes, checkpoint \(policy.checkpoint) reads at most \(policy.maxTaskBytes)")
+            problems.append(
+                "--task has \(bytes) bytes, checkpoint \(policy.checkpoint) reads at most \(policy.maxTaskBytes)"
+            )
         }
         return problems
     }

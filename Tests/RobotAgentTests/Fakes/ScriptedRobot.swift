@@ -72,7 +72,9 @@ final class ScriptedRobot: Sendable {
             var sensors = SensorsData(header: header, sensorTime: header.stamp)
             sensors.joints.q = [0, 0, 0, 0] + pose + [0, 0]
             joints.publish(sensors)
-            clawState.publish(LejuClawState(header: header, state: [2, 2], data: EndEffectorData(name: ["l", "r"], position: claws)))
+            clawState.publish(
+                LejuClawState(header: header, state: [2, 2], data: EndEffectorData(name: ["l", "r"], position: claws))
+            )
             if MonotonicInstant.now() >= nextImage {
                 let image = ROSImage(
                     header: header,
@@ -107,13 +109,16 @@ final class ScriptedRobot: Sendable {
             state.pose = target
             state.commands += 1
             guard state.episode > 0, state.commands == state.successAfter else { return nil }
-            return StdString(data: #"{"episode":\#(state.episode),"seed":\#(state.seed),"outcome":"success","reason":"scripted"}"#)
+            return StdString(
+                data: #"{"episode":\#(state.episode),"seed":\#(state.seed),"outcome":"success","reason":"scripted"}"#
+            )
         }
         if let report { outcome.publish(report) }
     }
 
     private func offerServices() async throws {
-        try await node.advertiseService("/wheel_arm_change_arm_ctrl_mode", as: ChangeArmCtrlMode.self) { [weak self] request in
+        try await node.advertiseService("/wheel_arm_change_arm_ctrl_mode", as: ChangeArmCtrlMode.self) {
+            [weak self] request in
             self?.state.withLock {
                 $0.calls.append("arm_mode \(request.controlMode)")
                 $0.isExternal = request.controlMode == 2
