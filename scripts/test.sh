@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Runs the built tests; `test.sh Name` only those that match.
+# Runs the built tests; `test.sh Name` only those that match. Suites that run a control loop or a whole fleet against
+# the clock end in "SerialTests": they get the machine to themselves, after all others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GROOT_ONNXRUNTIME="$PWD/.state/onnxruntime/libonnxruntime.so"
-arguments=(--skip-build)
-[ $# -gt 0 ] && [ -n "$1" ] && arguments+=(--filter "$1")
-exec swift test "${arguments[@]}"
+if [ -n "${1:-}" ]; then
+    exec swift test --skip-build --filter "$1"
+fi
+swift test --skip-build --skip SerialTests
+swift test --skip-build --no-parallel --filter SerialTests

@@ -76,7 +76,7 @@ struct HTTP2ConnectionTests {
     @Test
     func drainFinishesWhatIsInFlightAndThenCloses() async throws {
         try await withEcho { client, echo in
-            let pending = Task { try await client.call("/never", 1, timeout: .milliseconds(300)) }
+            let pending = Task { try await client.call("/never", 1, timeout: .seconds(2)) }
             #expect(await eventually { echo.openedStreams == 1 })
             let drained = Task { await echo.server.drain(budget: .seconds(5)) }
             #expect(await eventually { client.isGoneAway })

@@ -13,7 +13,7 @@ import Testing
 
 /// The agent as a whole against a scripted robot (embedded ROS master) and a scripted gateway (gRPC in process).
 @Suite(.serialized)
-struct IntegrationTests {
+struct IntegrationSerialTests {
     private func configuration(
         master: Int,
         gateway: Int,

@@ -65,7 +65,7 @@ struct FleetControlPlane: ControlPlaneService {
                 defer { group.cancelAll() }
                 try await group.next()
             }
-        } catch where Task.isCancelled {
+        } catch  where Task.isCancelled {
             // Being told to stop is no failure, however the server puts it.
             logger.debug("control plane stopped", metadata: ["error": "\(error)"])
         }

@@ -53,7 +53,8 @@ package final class EmbeddedCluster: Sendable {
 
     /// Leaves that command as an executable `psql` beside the database, for people and scripts.
     func leavePsqlCommand() {
-        let script = "#!/bin/sh\nexec psql -h '\(layout.socketDirectory)' -U \(ClusterLayout.userName) "
+        let script =
+            "#!/bin/sh\nexec psql -h '\(layout.socketDirectory)' -U \(ClusterLayout.userName) "
             + "-d \(ClusterLayout.databaseName) \"$@\"\n"
         let made = FileManager.default.createFile(
             atPath: layout.psqlScript,
