@@ -34,7 +34,7 @@ lint: ## Format, import directions, unsafe code where it belongs
 format: ## Rewrite the Swift sources in the project's format
 	@swift format --in-place --recursive --parallel Sources Tests Package.swift
 
-train: ## Demonstrations, training, export, closed-loop report of the shipped policy
+train: build ## Demonstrations, training, export, closed-loop report of the shipped policy
 	@training/train.sh
 
 generate: ## Regenerate the protobuf and gRPC code (needs protoc; builds the two generators, about 2 minutes)

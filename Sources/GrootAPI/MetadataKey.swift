@@ -14,5 +14,10 @@ package enum MetadataKey {
     package static let worker = "groot-worker"
     /// Set by the gateway on responses: attempts it made.
     package static let attempts = "groot-attempts"
+    /// On responses: milliseconds after which a newer observation is welcome; sent under overload.
+    package static let nextObservationAfter = "groot-next-observation-after-ms"
+    /// Trailer of workers, ORCA's text form: `TEXT named_metrics.queue=2,named_metrics.running=4,...`. The names are
+    /// in docs/wire-protocol.md.
+    package static let load = "endpoint-load-metrics"
     package static let traceparent = "traceparent"
 }
