@@ -19,7 +19,7 @@ struct PeerIdentityTests {
     @Test func aCertificateSpeaksForOneNameOnly() {
         #expect(
             PeerIdentity(subjectAlternativeURIs: ["spiffe://a/b", "groot://robot/r1"])
-                == PeerIdentity(role: .robot, name: "r1")
+                == PeerIdentity(.robot, "r1")
         )
         #expect(PeerIdentity(subjectAlternativeURIs: ["groot://robot/r1", "groot://robot/r2"]) == nil)
         #expect(PeerIdentity(subjectAlternativeURIs: []) == nil)

@@ -1,32 +1,35 @@
-/// Who a certificate speaks for: the URI `groot://ROLE/NAME` among its subject alternative names.
+/// Who a certificate speaks for: the URI `groot://KIND/NAME` among its subject alternative names.
 ///
 /// Every certificate of the fleet's authority carries exactly one. A peer may act for that name only: a robot may not
 /// report another robot's episodes, an operator may not answer inferences.
 package struct PeerIdentity: Hashable, Sendable, CustomStringConvertible {
-    package enum Role: String, Sendable, CaseIterable {
-        case robot, worker, gateway, `operator`
+    package enum Kind: String, Sendable, CaseIterable {
+        case robot
+        case worker
+        case gateway
+        case `operator`
     }
 
-    package var role: Role
-    package var name: String
-
-    /// Longest name; names become file names, metadata and labels.
+    package static let scheme = "groot://"
+    /// Names become file names, metadata and labels.
     package static let maximumNameBytes = 64
 
-    /// Nil when the name is not 1 to 64 letters, digits, `_`, `-` or `.`, or starts with a dot or a dash.
-    package init?(role: Role, name: String) {
-        guard Self.isUsable(name: name) else { return nil }
-        self.role = role
+    package var kind: Kind
+    package var name: String
+
+    /// The caller knows that the name is usable.
+    package init(_ kind: Kind, _ name: String) {
+        self.kind = kind
         self.name = name
     }
 
-    /// Nil when the text is no identity of this fleet.
+    /// Nil for a URI of another scheme or shape, and for a name that is not usable.
     package init?(uri: String) {
-        let scheme = "groot://"
-        guard uri.hasPrefix(scheme) else { return nil }
-        let parts = uri.dropFirst(scheme.count).split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let role = Role(rawValue: String(parts[0])) else { return nil }
-        self.init(role: role, name: String(parts[1]))
+        guard uri.hasPrefix(Self.scheme) else { return nil }
+        let parts = uri.dropFirst(Self.scheme.count).split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let kind = Kind(rawValue: String(parts[0])), Self.isUsable(name: String(parts[1]))
+        else { return nil }
+        self.init(kind, String(parts[1]))
     }
 
     /// The identity in a certificate's URIs; nil without one, and nil with two: nobody may speak for two names.
@@ -36,10 +39,12 @@ package struct PeerIdentity: Hashable, Sendable, CustomStringConvertible {
         self = identities[0]
     }
 
-    package var uri: String { "groot://\(role.rawValue)/\(name)" }
+    /// `robot/r1`: as it is logged and passed on as metadata.
+    package var description: String { "\(kind.rawValue)/\(name)" }
 
-    package var description: String { "\(role.rawValue) \(name)" }
+    package var uri: String { Self.scheme + description }
 
+    /// 1 to 64 letters, digits, `_`, `-` or `.`, and neither a dot nor a dash in front.
     package static func isUsable(name: String) -> Bool {
         guard let first = name.utf8.first, name.utf8.count <= maximumNameBytes else { return false }
         guard first != UInt8(ascii: "."), first != UInt8(ascii: "-") else { return false }
