@@ -61,6 +61,20 @@ struct FleetService: Groot_V1_Fleet.ServiceProtocol {
         return ServerResponse(message: .with { $0.committedSequence = highest })
     }
 
+    func assignRunConfig(
+        request: ServerRequest<Groot_V1_AssignRunConfigRequest>,
+        context: ServerContext
+    ) async throws -> ServerResponse<Groot_V1_AssignRunConfigResponse> {
+        throw RPCError(code: .unimplemented, message: "this gateway assigns no run configurations")
+    }
+
+    func registerWorker(
+        request: ServerRequest<Groot_V1_RegisterWorkerRequest>,
+        context: ServerContext
+    ) async throws -> ServerResponse<Groot_V1_RegisterWorkerResponse> {
+        throw RPCError(code: .unimplemented, message: "this gateway takes workers from --workers only")
+    }
+
     /// The robot that the metadata names, when it names one, must be the robot in the body.
     private static func checkSpeaker(_ metadata: Metadata, _ robot: String) throws(RPCError) {
         for speaker in metadata[stringValues: MetadataKey.robot] where speaker != robot {

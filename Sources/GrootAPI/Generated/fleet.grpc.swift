@@ -72,12 +72,40 @@ package enum Groot_V1_Fleet: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "AssignRunConfig" metadata.
+        package enum AssignRunConfig: Sendable {
+            /// Request type for "AssignRunConfig".
+            package typealias Input = Groot_V1_AssignRunConfigRequest
+            /// Response type for "AssignRunConfig".
+            package typealias Output = Groot_V1_AssignRunConfigResponse
+            /// Descriptor for "AssignRunConfig".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "groot.v1.Fleet"),
+                method: "AssignRunConfig",
+                type: .unary
+            )
+        }
+        /// Namespace for "RegisterWorker" metadata.
+        package enum RegisterWorker: Sendable {
+            /// Request type for "RegisterWorker".
+            package typealias Input = Groot_V1_RegisterWorkerRequest
+            /// Response type for "RegisterWorker".
+            package typealias Output = Groot_V1_RegisterWorkerResponse
+            /// Descriptor for "RegisterWorker".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "groot.v1.Fleet"),
+                method: "RegisterWorker",
+                type: .unary
+            )
+        }
         /// Descriptors for all methods in the "groot.v1.Fleet" service.
         package static let descriptors: [GRPCCore.MethodDescriptor] = [
             RegisterRobot.descriptor,
             StartEpisode.descriptor,
             FinishEpisode.descriptor,
-            ReportTelemetry.descriptor
+            ReportTelemetry.descriptor,
+            AssignRunConfig.descriptor,
+            RegisterWorker.descriptor
         ]
     }
 }
@@ -167,6 +195,42 @@ extension Groot_V1_Fleet {
             request: GRPCCore.StreamingServerRequest<Groot_V1_ReportTelemetryRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Groot_V1_ReportTelemetryResponse>
+
+        /// Handle the "AssignRunConfig" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The run configuration that the fleet wants this robot to use for its next episode.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Groot_V1_AssignRunConfigRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Groot_V1_AssignRunConfigResponse` messages.
+        func assignRunConfig(
+            request: GRPCCore.StreamingServerRequest<Groot_V1_AssignRunConfigRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Groot_V1_AssignRunConfigResponse>
+
+        /// Handle the "RegisterWorker" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Groot_V1_RegisterWorkerRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Groot_V1_RegisterWorkerResponse` messages.
+        func registerWorker(
+            request: GRPCCore.StreamingServerRequest<Groot_V1_RegisterWorkerRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Groot_V1_RegisterWorkerResponse>
     }
 
     /// Service protocol for the "groot.v1.Fleet" service.
@@ -240,6 +304,42 @@ extension Groot_V1_Fleet {
             request: GRPCCore.ServerRequest<Groot_V1_ReportTelemetryRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<Groot_V1_ReportTelemetryResponse>
+
+        /// Handle the "AssignRunConfig" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The run configuration that the fleet wants this robot to use for its next episode.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Groot_V1_AssignRunConfigRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Groot_V1_AssignRunConfigResponse` message.
+        func assignRunConfig(
+            request: GRPCCore.ServerRequest<Groot_V1_AssignRunConfigRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Groot_V1_AssignRunConfigResponse>
+
+        /// Handle the "RegisterWorker" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Groot_V1_RegisterWorkerRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A response containing a single `Groot_V1_RegisterWorkerResponse` message.
+        func registerWorker(
+            request: GRPCCore.ServerRequest<Groot_V1_RegisterWorkerRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.ServerResponse<Groot_V1_RegisterWorkerResponse>
     }
 
     /// Simple service protocol for the "groot.v1.Fleet" service.
@@ -311,6 +411,42 @@ extension Groot_V1_Fleet {
             request: Groot_V1_ReportTelemetryRequest,
             context: GRPCCore.ServerContext
         ) async throws -> Groot_V1_ReportTelemetryResponse
+
+        /// Handle the "AssignRunConfig" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The run configuration that the fleet wants this robot to use for its next episode.
+        ///
+        /// - Parameters:
+        ///   - request: A `Groot_V1_AssignRunConfigRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Groot_V1_AssignRunConfigResponse` to respond with.
+        func assignRunConfig(
+            request: Groot_V1_AssignRunConfigRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Groot_V1_AssignRunConfigResponse
+
+        /// Handle the "RegisterWorker" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+        ///
+        /// - Parameters:
+        ///   - request: A `Groot_V1_RegisterWorkerRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A `Groot_V1_RegisterWorkerResponse` to respond with.
+        func registerWorker(
+            request: Groot_V1_RegisterWorkerRequest,
+            context: GRPCCore.ServerContext
+        ) async throws -> Groot_V1_RegisterWorkerResponse
     }
 }
 
@@ -362,6 +498,28 @@ extension Groot_V1_Fleet.StreamingServiceProtocol {
                 )
             }
         )
+        router.registerHandler(
+            forMethod: Groot_V1_Fleet.Method.AssignRunConfig.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Groot_V1_AssignRunConfigRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Groot_V1_AssignRunConfigResponse>(),
+            handler: { request, context in
+                try await self.assignRunConfig(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Groot_V1_Fleet.Method.RegisterWorker.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Groot_V1_RegisterWorkerRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Groot_V1_RegisterWorkerResponse>(),
+            handler: { request, context in
+                try await self.registerWorker(
+                    request: request,
+                    context: context
+                )
+            }
+        )
     }
 }
 
@@ -406,6 +564,28 @@ extension Groot_V1_Fleet.ServiceProtocol {
         context: GRPCCore.ServerContext
     ) async throws -> GRPCCore.StreamingServerResponse<Groot_V1_ReportTelemetryResponse> {
         let response = try await self.reportTelemetry(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    package func assignRunConfig(
+        request: GRPCCore.StreamingServerRequest<Groot_V1_AssignRunConfigRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Groot_V1_AssignRunConfigResponse> {
+        let response = try await self.assignRunConfig(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    package func registerWorker(
+        request: GRPCCore.StreamingServerRequest<Groot_V1_RegisterWorkerRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Groot_V1_RegisterWorkerResponse> {
+        let response = try await self.registerWorker(
             request: GRPCCore.ServerRequest(stream: request),
             context: context
         )
@@ -461,6 +641,32 @@ extension Groot_V1_Fleet.SimpleServiceProtocol {
     ) async throws -> GRPCCore.ServerResponse<Groot_V1_ReportTelemetryResponse> {
         return GRPCCore.ServerResponse<Groot_V1_ReportTelemetryResponse>(
             message: try await self.reportTelemetry(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func assignRunConfig(
+        request: GRPCCore.ServerRequest<Groot_V1_AssignRunConfigRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Groot_V1_AssignRunConfigResponse> {
+        return GRPCCore.ServerResponse<Groot_V1_AssignRunConfigResponse>(
+            message: try await self.assignRunConfig(
+                request: request.message,
+                context: context
+            ),
+            metadata: [:]
+        )
+    }
+
+    package func registerWorker(
+        request: GRPCCore.ServerRequest<Groot_V1_RegisterWorkerRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.ServerResponse<Groot_V1_RegisterWorkerResponse> {
+        return GRPCCore.ServerResponse<Groot_V1_RegisterWorkerResponse>(
+            message: try await self.registerWorker(
                 request: request.message,
                 context: context
             ),
@@ -560,6 +766,52 @@ extension Groot_V1_Fleet {
             deserializer: some GRPCCore.MessageDeserializer<Groot_V1_ReportTelemetryResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_ReportTelemetryResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "AssignRunConfig" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The run configuration that the fleet wants this robot to use for its next episode.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Groot_V1_AssignRunConfigRequest` message.
+        ///   - serializer: A serializer for `Groot_V1_AssignRunConfigRequest` messages.
+        ///   - deserializer: A deserializer for `Groot_V1_AssignRunConfigResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func assignRunConfig<Result>(
+            request: GRPCCore.ClientRequest<Groot_V1_AssignRunConfigRequest>,
+            serializer: some GRPCCore.MessageSerializer<Groot_V1_AssignRunConfigRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Groot_V1_AssignRunConfigResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_AssignRunConfigResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "RegisterWorker" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Groot_V1_RegisterWorkerRequest` message.
+        ///   - serializer: A serializer for `Groot_V1_RegisterWorkerRequest` messages.
+        ///   - deserializer: A deserializer for `Groot_V1_RegisterWorkerResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func registerWorker<Result>(
+            request: GRPCCore.ClientRequest<Groot_V1_RegisterWorkerRequest>,
+            serializer: some GRPCCore.MessageSerializer<Groot_V1_RegisterWorkerRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Groot_V1_RegisterWorkerResponse>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_RegisterWorkerResponse>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -706,6 +958,74 @@ extension Groot_V1_Fleet {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "AssignRunConfig" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The run configuration that the fleet wants this robot to use for its next episode.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Groot_V1_AssignRunConfigRequest` message.
+        ///   - serializer: A serializer for `Groot_V1_AssignRunConfigRequest` messages.
+        ///   - deserializer: A deserializer for `Groot_V1_AssignRunConfigResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func assignRunConfig<Result>(
+            request: GRPCCore.ClientRequest<Groot_V1_AssignRunConfigRequest>,
+            serializer: some GRPCCore.MessageSerializer<Groot_V1_AssignRunConfigRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Groot_V1_AssignRunConfigResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_AssignRunConfigResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Groot_V1_Fleet.Method.AssignRunConfig.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
+        /// Call the "RegisterWorker" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `Groot_V1_RegisterWorkerRequest` message.
+        ///   - serializer: A serializer for `Groot_V1_RegisterWorkerRequest` messages.
+        ///   - deserializer: A deserializer for `Groot_V1_RegisterWorkerResponse` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func registerWorker<Result>(
+            request: GRPCCore.ClientRequest<Groot_V1_RegisterWorkerRequest>,
+            serializer: some GRPCCore.MessageSerializer<Groot_V1_RegisterWorkerRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<Groot_V1_RegisterWorkerResponse>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_RegisterWorkerResponse>) async throws -> Result = { response in
+                try response.message
+            }
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.unary(
+                request: request,
+                descriptor: Groot_V1_Fleet.Method.RegisterWorker.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -807,6 +1127,64 @@ extension Groot_V1_Fleet.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Groot_V1_ReportTelemetryRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Groot_V1_ReportTelemetryResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "AssignRunConfig" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The run configuration that the fleet wants this robot to use for its next episode.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Groot_V1_AssignRunConfigRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func assignRunConfig<Result>(
+        request: GRPCCore.ClientRequest<Groot_V1_AssignRunConfigRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_AssignRunConfigResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.assignRunConfig(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Groot_V1_AssignRunConfigRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Groot_V1_AssignRunConfigResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "RegisterWorker" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `Groot_V1_RegisterWorkerRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func registerWorker<Result>(
+        request: GRPCCore.ClientRequest<Groot_V1_RegisterWorkerRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_RegisterWorkerResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        try await self.registerWorker(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Groot_V1_RegisterWorkerRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Groot_V1_RegisterWorkerResponse>(),
             options: options,
             onResponse: handleResponse
         )
@@ -926,6 +1304,72 @@ extension Groot_V1_Fleet.ClientProtocol {
             metadata: metadata
         )
         return try await self.reportTelemetry(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "AssignRunConfig" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The run configuration that the fleet wants this robot to use for its next episode.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func assignRunConfig<Result>(
+        _ message: Groot_V1_AssignRunConfigRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_AssignRunConfigResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Groot_V1_AssignRunConfigRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.assignRunConfig(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "RegisterWorker" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > A worker joins, and stays as long as it repeats the call before its lease ends.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func registerWorker<Result>(
+        _ message: Groot_V1_RegisterWorkerRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<Groot_V1_RegisterWorkerResponse>) async throws -> Result = { response in
+            try response.message
+        }
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<Groot_V1_RegisterWorkerRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.registerWorker(
             request: request,
             options: options,
             onResponse: handleResponse

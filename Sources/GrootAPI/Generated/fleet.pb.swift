@@ -137,7 +137,7 @@ package nonisolated struct Groot_V1_StartEpisodeRequest: Sendable {
   /// The effective run configuration as a JSON object.
   package var runConfigJson: String = String()
 
-  /// "async" or "sync".
+  /// "async", "sync" or "rtc".
   package var mode: String = String()
 
   /// Wall clock, for people; never used to compute a duration.
@@ -152,6 +152,11 @@ package nonisolated struct Groot_V1_StartEpisodeRequest: Sendable {
   package var hasSceneSeed: Bool {self._sceneSeed != nil}
   /// Clears the value of `sceneSeed`. Subsequent reads from it will return its default value.
   package mutating func clearSceneSeed() {self._sceneSeed = nil}
+
+  /// The assigned run configuration that this episode started from; empty and 0 without one.
+  package var runConfigName: String = String()
+
+  package var runConfigVersion: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -204,6 +209,9 @@ package nonisolated struct Groot_V1_FinishEpisodeRequest: Sendable {
   package var chunks: UInt64 = 0
 
   package var failedInferences: UInt64 = 0
+
+  /// What the operator wrote.
+  package var notes: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -340,11 +348,90 @@ package nonisolated struct Groot_V1_InferenceRecord: @unchecked Sendable {
     set {_uniqueStorage()._requestBytes = newValue}
   }
 
+  /// Rows of the previous chunk that the request carried, and those of them that were frozen (real-time chunking).
+  package var prefixRows: UInt32 {
+    get {_storage._prefixRows}
+    set {_uniqueStorage()._prefixRows = newValue}
+  }
+
+  package var frozenRows: UInt32 {
+    get {_storage._frozenRows}
+    set {_uniqueStorage()._frozenRows = newValue}
+  }
+
+  /// The request was sent twice because the robot was about to run dry.
+  package var hedged: Bool {
+    get {_storage._hedged}
+    set {_uniqueStorage()._hedged = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What the control loop did during about one second.
+package nonisolated struct Groot_V1_ControlSample: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var sequence: UInt64 = 0
+
+  package var episodeID: String = String()
+
+  package var sampledAtUnixNs: Int64 = 0
+
+  package var ticks: UInt64 = 0
+
+  package var starvedTicks: UInt64 = 0
+
+  package var missedCycles: UInt64 = 0
+
+  package var limitedTicks: UInt64 = 0
+
+  /// Unexecuted motion time at the end of the second, and its minimum within it.
+  package var runwayNs: Int64 = 0
+
+  package var minRunwayNs: Int64 = 0
+
+  /// Distance of a tick from its deadline.
+  package var jitterP50Ns: UInt64 = 0
+
+  package var jitterP99Ns: UInt64 = 0
+
+  package var jitterMaxNs: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Something that a person wants to read later: safety, operator, link.
+package nonisolated struct Groot_V1_Event: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var sequence: UInt64 = 0
+
+  package var episodeID: String = String()
+
+  package var happenedAtUnixNs: Int64 = 0
+
+  /// "safety", "operator", "link" or "telemetry".
+  package var kind: String = String()
+
+  /// Short and from a closed set, e.g. "velocity_limited", "gateway_lost".
+  package var name: String = String()
+
+  package var message: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Groot_V1_ReportTelemetryRequest: Sendable {
@@ -356,7 +443,12 @@ package nonisolated struct Groot_V1_ReportTelemetryRequest: Sendable {
 
   package var boot: String = String()
 
+  /// Records of all kinds count in one sequence per boot.
   package var inferences: [Groot_V1_InferenceRecord] = []
+
+  package var controlSamples: [Groot_V1_ControlSample] = []
+
+  package var events: [Groot_V1_Event] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -370,6 +462,77 @@ package nonisolated struct Groot_V1_ReportTelemetryResponse: Sendable {
 
   /// Highest sequence of this boot such that it and all before it in this request are committed.
   package var committedSequence: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Groot_V1_AssignRunConfigRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var robot: String = String()
+
+  package var task: String = String()
+
+  package var profile: String = String()
+
+  /// Decides the share of a canary: the same episode always gets the same answer.
+  package var episodeID: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Groot_V1_AssignRunConfigResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Empty when nothing is assigned: the agent's own flags and defaults hold.
+  package var name: String = String()
+
+  package var version: UInt32 = 0
+
+  /// Settings by flag name without dashes, e.g. {"chunk_size_threshold": 0.5}; flags given by hand override them.
+  package var configJson: String = String()
+
+  /// Checkpoint selector; empty means whatever the workers serve.
+  package var checkpoint: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Groot_V1_RegisterWorkerRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var worker: String = String()
+
+  /// host:port at which gateways reach it.
+  package var address: String = String()
+
+  /// The worker leaves: no new requests, those in flight finish.
+  package var leaving: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Groot_V1_RegisterWorkerResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The worker is forgotten when it does not call again within this time.
+  package var leaseNs: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -466,7 +629,7 @@ nonisolated extension Groot_V1_RegisterRobotResponse: SwiftProtobuf.Message, Swi
 
 nonisolated extension Groot_V1_StartEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StartEpisodeRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}episode_id\0\u{1}robot\0\u{1}boot\0\u{1}task\0\u{1}checkpoint\0\u{3}checkpoint_sha256\0\u{3}run_config_json\0\u{1}mode\0\u{3}started_at_unix_ns\0\u{3}scene_seed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}episode_id\0\u{1}robot\0\u{1}boot\0\u{1}task\0\u{1}checkpoint\0\u{3}checkpoint_sha256\0\u{3}run_config_json\0\u{1}mode\0\u{3}started_at_unix_ns\0\u{3}scene_seed\0\u{3}run_config_name\0\u{3}run_config_version\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -484,6 +647,8 @@ nonisolated extension Groot_V1_StartEpisodeRequest: SwiftProtobuf.Message, Swift
       case 8: try { try decoder.decodeSingularStringField(value: &self.mode) }()
       case 9: try { try decoder.decodeSingularInt64Field(value: &self.startedAtUnixNs) }()
       case 10: try { try decoder.decodeSingularInt64Field(value: &self._sceneSeed) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.runConfigName) }()
+      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.runConfigVersion) }()
       default: break
       }
     }
@@ -524,6 +689,12 @@ nonisolated extension Groot_V1_StartEpisodeRequest: SwiftProtobuf.Message, Swift
     try { if let v = self._sceneSeed {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 10)
     } }()
+    if !self.runConfigName.isEmpty {
+      try visitor.visitSingularStringField(value: self.runConfigName, fieldNumber: 11)
+    }
+    if self.runConfigVersion != 0 {
+      try visitor.visitSingularUInt32Field(value: self.runConfigVersion, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -538,6 +709,8 @@ nonisolated extension Groot_V1_StartEpisodeRequest: SwiftProtobuf.Message, Swift
     if lhs.mode != rhs.mode {return false}
     if lhs.startedAtUnixNs != rhs.startedAtUnixNs {return false}
     if lhs._sceneSeed != rhs._sceneSeed {return false}
+    if lhs.runConfigName != rhs.runConfigName {return false}
+    if lhs.runConfigVersion != rhs.runConfigVersion {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -564,7 +737,7 @@ nonisolated extension Groot_V1_StartEpisodeResponse: SwiftProtobuf.Message, Swif
 
 nonisolated extension Groot_V1_FinishEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FinishEpisodeRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}episode_id\0\u{1}robot\0\u{1}outcome\0\u{1}reason\0\u{3}decided_by\0\u{3}finished_at_unix_ns\0\u{3}duration_ns\0\u{1}ticks\0\u{3}starved_ticks\0\u{3}missed_cycles\0\u{3}limited_ticks\0\u{1}chunks\0\u{3}failed_inferences\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}episode_id\0\u{1}robot\0\u{1}outcome\0\u{1}reason\0\u{3}decided_by\0\u{3}finished_at_unix_ns\0\u{3}duration_ns\0\u{1}ticks\0\u{3}starved_ticks\0\u{3}missed_cycles\0\u{3}limited_ticks\0\u{1}chunks\0\u{3}failed_inferences\0\u{1}notes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -585,6 +758,7 @@ nonisolated extension Groot_V1_FinishEpisodeRequest: SwiftProtobuf.Message, Swif
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.limitedTicks) }()
       case 12: try { try decoder.decodeSingularUInt64Field(value: &self.chunks) }()
       case 13: try { try decoder.decodeSingularUInt64Field(value: &self.failedInferences) }()
+      case 14: try { try decoder.decodeSingularStringField(value: &self.notes) }()
       default: break
       }
     }
@@ -630,6 +804,9 @@ nonisolated extension Groot_V1_FinishEpisodeRequest: SwiftProtobuf.Message, Swif
     if self.failedInferences != 0 {
       try visitor.visitSingularUInt64Field(value: self.failedInferences, fieldNumber: 13)
     }
+    if !self.notes.isEmpty {
+      try visitor.visitSingularStringField(value: self.notes, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -647,6 +824,7 @@ nonisolated extension Groot_V1_FinishEpisodeRequest: SwiftProtobuf.Message, Swif
     if lhs.limitedTicks != rhs.limitedTicks {return false}
     if lhs.chunks != rhs.chunks {return false}
     if lhs.failedInferences != rhs.failedInferences {return false}
+    if lhs.notes != rhs.notes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -673,7 +851,7 @@ nonisolated extension Groot_V1_FinishEpisodeResponse: SwiftProtobuf.Message, Swi
 
 nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InferenceRecord"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{3}request_id\0\u{3}observation_index\0\u{1}worker\0\u{1}checkpoint\0\u{3}captured_at_unix_ns\0\u{3}latency_ns\0\u{3}runway_at_send_ns\0\u{3}runway_at_arrival_ns\0\u{1}rows\0\u{3}stale_rows\0\u{1}attempts\0\u{3}skew_ns\0\u{3}encode_ns\0\u{3}round_trip_ns\0\u{1}timings\0\u{3}batch_size\0\u{1}status\0\u{1}message\0\u{3}request_bytes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{3}request_id\0\u{3}observation_index\0\u{1}worker\0\u{1}checkpoint\0\u{3}captured_at_unix_ns\0\u{3}latency_ns\0\u{3}runway_at_send_ns\0\u{3}runway_at_arrival_ns\0\u{1}rows\0\u{3}stale_rows\0\u{1}attempts\0\u{3}skew_ns\0\u{3}encode_ns\0\u{3}round_trip_ns\0\u{1}timings\0\u{3}batch_size\0\u{1}status\0\u{1}message\0\u{3}request_bytes\0\u{3}prefix_rows\0\u{3}frozen_rows\0\u{1}hedged\0")
 
   fileprivate class _StorageClass {
     var _sequence: UInt64 = 0
@@ -697,6 +875,9 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
     var _status: String = String()
     var _message: String = String()
     var _requestBytes: UInt64 = 0
+    var _prefixRows: UInt32 = 0
+    var _frozenRows: UInt32 = 0
+    var _hedged: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -728,6 +909,9 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
       _status = source._status
       _message = source._message
       _requestBytes = source._requestBytes
+      _prefixRows = source._prefixRows
+      _frozenRows = source._frozenRows
+      _hedged = source._hedged
     }
   }
 
@@ -767,6 +951,9 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
         case 19: try { try decoder.decodeSingularStringField(value: &_storage._status) }()
         case 20: try { try decoder.decodeSingularStringField(value: &_storage._message) }()
         case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._requestBytes) }()
+        case 22: try { try decoder.decodeSingularUInt32Field(value: &_storage._prefixRows) }()
+        case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._frozenRows) }()
+        case 24: try { try decoder.decodeSingularBoolField(value: &_storage._hedged) }()
         default: break
         }
       }
@@ -842,6 +1029,15 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
       if _storage._requestBytes != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._requestBytes, fieldNumber: 21)
       }
+      if _storage._prefixRows != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._prefixRows, fieldNumber: 22)
+      }
+      if _storage._frozenRows != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._frozenRows, fieldNumber: 23)
+      }
+      if _storage._hedged != false {
+        try visitor.visitSingularBoolField(value: _storage._hedged, fieldNumber: 24)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -872,6 +1068,9 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
         if _storage._status != rhs_storage._status {return false}
         if _storage._message != rhs_storage._message {return false}
         if _storage._requestBytes != rhs_storage._requestBytes {return false}
+        if _storage._prefixRows != rhs_storage._prefixRows {return false}
+        if _storage._frozenRows != rhs_storage._frozenRows {return false}
+        if _storage._hedged != rhs_storage._hedged {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -881,9 +1080,149 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
   }
 }
 
+nonisolated extension Groot_V1_ControlSample: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ControlSample"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{3}sampled_at_unix_ns\0\u{1}ticks\0\u{3}starved_ticks\0\u{3}missed_cycles\0\u{3}limited_ticks\0\u{3}runway_ns\0\u{3}min_runway_ns\0\u{3}jitter_p50_ns\0\u{3}jitter_p99_ns\0\u{3}jitter_max_ns\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.episodeID) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.sampledAtUnixNs) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.ticks) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.starvedTicks) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.missedCycles) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.limitedTicks) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.runwayNs) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.minRunwayNs) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.jitterP50Ns) }()
+      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.jitterP99Ns) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.jitterMaxNs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 1)
+    }
+    if !self.episodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.episodeID, fieldNumber: 2)
+    }
+    if self.sampledAtUnixNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.sampledAtUnixNs, fieldNumber: 3)
+    }
+    if self.ticks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ticks, fieldNumber: 4)
+    }
+    if self.starvedTicks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.starvedTicks, fieldNumber: 5)
+    }
+    if self.missedCycles != 0 {
+      try visitor.visitSingularUInt64Field(value: self.missedCycles, fieldNumber: 6)
+    }
+    if self.limitedTicks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.limitedTicks, fieldNumber: 7)
+    }
+    if self.runwayNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.runwayNs, fieldNumber: 8)
+    }
+    if self.minRunwayNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.minRunwayNs, fieldNumber: 9)
+    }
+    if self.jitterP50Ns != 0 {
+      try visitor.visitSingularUInt64Field(value: self.jitterP50Ns, fieldNumber: 10)
+    }
+    if self.jitterP99Ns != 0 {
+      try visitor.visitSingularUInt64Field(value: self.jitterP99Ns, fieldNumber: 11)
+    }
+    if self.jitterMaxNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.jitterMaxNs, fieldNumber: 12)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_ControlSample, rhs: Groot_V1_ControlSample) -> Bool {
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.episodeID != rhs.episodeID {return false}
+    if lhs.sampledAtUnixNs != rhs.sampledAtUnixNs {return false}
+    if lhs.ticks != rhs.ticks {return false}
+    if lhs.starvedTicks != rhs.starvedTicks {return false}
+    if lhs.missedCycles != rhs.missedCycles {return false}
+    if lhs.limitedTicks != rhs.limitedTicks {return false}
+    if lhs.runwayNs != rhs.runwayNs {return false}
+    if lhs.minRunwayNs != rhs.minRunwayNs {return false}
+    if lhs.jitterP50Ns != rhs.jitterP50Ns {return false}
+    if lhs.jitterP99Ns != rhs.jitterP99Ns {return false}
+    if lhs.jitterMaxNs != rhs.jitterMaxNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Event"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{3}happened_at_unix_ns\0\u{1}kind\0\u{1}name\0\u{1}message\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.episodeID) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.happenedAtUnixNs) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.message) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 1)
+    }
+    if !self.episodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.episodeID, fieldNumber: 2)
+    }
+    if self.happenedAtUnixNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.happenedAtUnixNs, fieldNumber: 3)
+    }
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 4)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 5)
+    }
+    if !self.message.isEmpty {
+      try visitor.visitSingularStringField(value: self.message, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_Event, rhs: Groot_V1_Event) -> Bool {
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.episodeID != rhs.episodeID {return false}
+    if lhs.happenedAtUnixNs != rhs.happenedAtUnixNs {return false}
+    if lhs.kind != rhs.kind {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.message != rhs.message {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReportTelemetryRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}boot\0\u{1}inferences\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}boot\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -894,6 +1233,8 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
       case 1: try { try decoder.decodeSingularStringField(value: &self.robot) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.boot) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.inferences) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.controlSamples) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       default: break
       }
     }
@@ -909,6 +1250,12 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
     if !self.inferences.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.inferences, fieldNumber: 3)
     }
+    if !self.controlSamples.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.controlSamples, fieldNumber: 4)
+    }
+    if !self.events.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.events, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -916,6 +1263,8 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
     if lhs.robot != rhs.robot {return false}
     if lhs.boot != rhs.boot {return false}
     if lhs.inferences != rhs.inferences {return false}
+    if lhs.controlSamples != rhs.controlSamples {return false}
+    if lhs.events != rhs.events {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -946,6 +1295,166 @@ nonisolated extension Groot_V1_ReportTelemetryResponse: SwiftProtobuf.Message, S
 
   package static func ==(lhs: Groot_V1_ReportTelemetryResponse, rhs: Groot_V1_ReportTelemetryResponse) -> Bool {
     if lhs.committedSequence != rhs.committedSequence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_AssignRunConfigRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AssignRunConfigRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}task\0\u{1}profile\0\u{3}episode_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.robot) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.task) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.profile) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.episodeID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.robot.isEmpty {
+      try visitor.visitSingularStringField(value: self.robot, fieldNumber: 1)
+    }
+    if !self.task.isEmpty {
+      try visitor.visitSingularStringField(value: self.task, fieldNumber: 2)
+    }
+    if !self.profile.isEmpty {
+      try visitor.visitSingularStringField(value: self.profile, fieldNumber: 3)
+    }
+    if !self.episodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.episodeID, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_AssignRunConfigRequest, rhs: Groot_V1_AssignRunConfigRequest) -> Bool {
+    if lhs.robot != rhs.robot {return false}
+    if lhs.task != rhs.task {return false}
+    if lhs.profile != rhs.profile {return false}
+    if lhs.episodeID != rhs.episodeID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_AssignRunConfigResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AssignRunConfigResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}version\0\u{3}config_json\0\u{1}checkpoint\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.configJson) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.checkpoint) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.version != 0 {
+      try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 2)
+    }
+    if !self.configJson.isEmpty {
+      try visitor.visitSingularStringField(value: self.configJson, fieldNumber: 3)
+    }
+    if !self.checkpoint.isEmpty {
+      try visitor.visitSingularStringField(value: self.checkpoint, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_AssignRunConfigResponse, rhs: Groot_V1_AssignRunConfigResponse) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.version != rhs.version {return false}
+    if lhs.configJson != rhs.configJson {return false}
+    if lhs.checkpoint != rhs.checkpoint {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_RegisterWorkerRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RegisterWorkerRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}worker\0\u{1}address\0\u{1}leaving\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.worker) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.leaving) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.worker.isEmpty {
+      try visitor.visitSingularStringField(value: self.worker, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    if self.leaving != false {
+      try visitor.visitSingularBoolField(value: self.leaving, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_RegisterWorkerRequest, rhs: Groot_V1_RegisterWorkerRequest) -> Bool {
+    if lhs.worker != rhs.worker {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs.leaving != rhs.leaving {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_RegisterWorkerResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RegisterWorkerResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lease_ns\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.leaseNs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.leaseNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.leaseNs, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_RegisterWorkerResponse, rhs: Groot_V1_RegisterWorkerResponse) -> Bool {
+    if lhs.leaseNs != rhs.leaseNs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

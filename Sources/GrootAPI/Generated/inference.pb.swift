@@ -73,6 +73,9 @@ package nonisolated enum Groot_V1_ImageEncoding: SwiftProtobuf.Enum, Swift.CaseI
 
   /// height x width x 3 bytes, row-major, red first, no padding.
   case rgb8 // = 1
+
+  /// A JPEG file; width and height say what it must decode to.
+  case jpeg // = 2
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -83,6 +86,7 @@ package nonisolated enum Groot_V1_ImageEncoding: SwiftProtobuf.Enum, Swift.CaseI
     switch rawValue {
     case 0: self = .unspecified
     case 1: self = .rgb8
+    case 2: self = .jpeg
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -91,6 +95,7 @@ package nonisolated enum Groot_V1_ImageEncoding: SwiftProtobuf.Enum, Swift.CaseI
     switch self {
     case .unspecified: return 0
     case .rgb8: return 1
+    case .jpeg: return 2
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -99,6 +104,7 @@ package nonisolated enum Groot_V1_ImageEncoding: SwiftProtobuf.Enum, Swift.CaseI
   package static let allCases: [Groot_V1_ImageEncoding] = [
     .unspecified,
     .rgb8,
+    .jpeg,
   ]
 
 }
@@ -161,7 +167,7 @@ package nonisolated struct Groot_V1_Policy: Sendable {
   /// Hex digest over the files that decide what the policy answers.
   package var sha256: String = String()
 
-  /// "onnx", later "lerobot", "synthetic".
+  /// "onnx", "lerobot" or "synthetic".
   package var runtime: String = String()
 
   package var inputs: [Groot_V1_Feature] = []
@@ -186,11 +192,30 @@ package nonisolated struct Groot_V1_Policy: Sendable {
   /// Longest task sentence in UTF-8 bytes that the policy reads; longer sentences are refused.
   package var maxTaskBytes: UInt32 = 0
 
+  /// Largest batch that one inference takes, and the time that a batch of each warmed size took at warm-up.
+  package var maxBatch: UInt32 = 0
+
+  package var batchTimes: [Groot_V1_BatchTime] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _output: Groot_V1_Feature? = nil
+}
+
+package nonisolated struct Groot_V1_BatchTime: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var batch: UInt32 = 0
+
+  package var inferNs: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Groot_V1_Image: Sendable {
@@ -401,7 +426,7 @@ nonisolated extension Groot_V1_FeatureKind: SwiftProtobuf._ProtoNameProviding {
 }
 
 nonisolated extension Groot_V1_ImageEncoding: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMAGE_ENCODING_UNSPECIFIED\0\u{1}IMAGE_ENCODING_RGB8\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMAGE_ENCODING_UNSPECIFIED\0\u{1}IMAGE_ENCODING_RGB8\0\u{1}IMAGE_ENCODING_JPEG\0")
 }
 
 nonisolated extension Groot_V1_DescribeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -505,7 +530,7 @@ nonisolated extension Groot_V1_Feature: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Policy"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}checkpoint\0\u{3}policy_type\0\u{1}sha256\0\u{1}runtime\0\u{1}inputs\0\u{1}output\0\u{3}chunk_size\0\u{3}action_period_ns\0\u{3}supports_prefix\0\u{3}max_task_bytes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}checkpoint\0\u{3}policy_type\0\u{1}sha256\0\u{1}runtime\0\u{1}inputs\0\u{1}output\0\u{3}chunk_size\0\u{3}action_period_ns\0\u{3}supports_prefix\0\u{3}max_task_bytes\0\u{3}max_batch\0\u{3}batch_times\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -523,6 +548,8 @@ nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.actionPeriodNs) }()
       case 9: try { try decoder.decodeSingularBoolField(value: &self.supportsPrefix) }()
       case 10: try { try decoder.decodeSingularUInt32Field(value: &self.maxTaskBytes) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.maxBatch) }()
+      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.batchTimes) }()
       default: break
       }
     }
@@ -563,6 +590,12 @@ nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.maxTaskBytes != 0 {
       try visitor.visitSingularUInt32Field(value: self.maxTaskBytes, fieldNumber: 10)
     }
+    if self.maxBatch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maxBatch, fieldNumber: 11)
+    }
+    if !self.batchTimes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.batchTimes, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -577,6 +610,43 @@ nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.actionPeriodNs != rhs.actionPeriodNs {return false}
     if lhs.supportsPrefix != rhs.supportsPrefix {return false}
     if lhs.maxTaskBytes != rhs.maxTaskBytes {return false}
+    if lhs.maxBatch != rhs.maxBatch {return false}
+    if lhs.batchTimes != rhs.batchTimes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_BatchTime: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BatchTime"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}batch\0\u{3}infer_ns\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.batch) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.inferNs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.batch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.batch, fieldNumber: 1)
+    }
+    if self.inferNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.inferNs, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_BatchTime, rhs: Groot_V1_BatchTime) -> Bool {
+    if lhs.batch != rhs.batch {return false}
+    if lhs.inferNs != rhs.inferNs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -105,6 +105,20 @@ struct ScriptedFleetService: Groot_V1_Fleet.SimpleServiceProtocol {
         response.committedSequence = try fleet.report(request)
         return response
     }
+
+    func assignRunConfig(
+        request: Groot_V1_AssignRunConfigRequest,
+        context: ServerContext
+    ) async throws -> Groot_V1_AssignRunConfigResponse {
+        Groot_V1_AssignRunConfigResponse()
+    }
+
+    func registerWorker(
+        request: Groot_V1_RegisterWorkerRequest,
+        context: ServerContext
+    ) async throws -> Groot_V1_RegisterWorkerResponse {
+        throw RPCError(code: .unimplemented, message: "no workers join here")
+    }
 }
 
 /// Answers with a slow swing of every joint around what was measured.
