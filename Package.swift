@@ -59,6 +59,7 @@ let package = Package(
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CMuJoCo", providers: [.apt(["libmujoco-dev", "libosmesa6-dev"])]),
+        .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CONNXRuntime", linkerSettings: [.linkedLibrary("dl")]),
 
         // Libraries: arrows point down only.
@@ -74,6 +75,7 @@ let package = Package(
             dependencies: ["GrootCore", hummingbird, logging, lifecycle],
             swiftSettings: settings
         ),
+        .target(name: "GrootImaging", dependencies: ["CTurboJPEG", "GrootCore"], swiftSettings: settings),
         .target(
             name: "HTTP2",
             dependencies: ["CNGHTTP2", "GrootCore", nioCore, nioPosix, logging, collections],
@@ -108,7 +110,8 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", argumentParser, grpcCore, grpcTransport,
+                "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", argumentParser, grpcCore,
+                grpcTransport,
                 grpcProtobuf, protobuf, lifecycle, unixSignals, collections, crypto, logging,
             ],
             swiftSettings: settings
@@ -141,6 +144,12 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "GrootCoreTests", dependencies: ["GrootCore", "GrootTesting"], swiftSettings: settings),
+        .testTarget(
+            name: "GrootImagingTests",
+            dependencies: ["GrootImaging", "GrootCore", crypto],
+            exclude: ["make_goldens.py"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "HTTP2Tests",
             dependencies: ["HTTP2", "GrootCore", "GrootTesting", nioCore, nioPosix, subprocess],

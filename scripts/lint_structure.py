@@ -9,20 +9,22 @@ MAY_IMPORT = {
     "GrootCore": set(),
     "GrootAPI": {"GrootCore"},
     "GrootAdmin": {"GrootCore"},
+    "GrootImaging": {"GrootCore", "CTurboJPEG"},
     "HTTP2": {"GrootCore", "CNGHTTP2"},
     "ROS1": {"GrootCore"},
     "GrootStore": {"GrootCore", "CPostgres"},
     "Gateway": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2"},
-    "Worker": {"GrootCore", "GrootAPI", "GrootAdmin", "CONNXRuntime"},
-    "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "ROS1"},
+    "Worker": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "CONNXRuntime"},
+    "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "ROS1"},
     "Simulator": {"GrootCore", "GrootAdmin", "ROS1", "CMuJoCo"},
 }
-OURS = set(MAY_IMPORT) | {"CNGHTTP2", "CPostgres", "CMuJoCo", "CONNXRuntime", "GrootTesting"}
+OURS = set(MAY_IMPORT) | {"CNGHTTP2", "CPostgres", "CMuJoCo", "CONNXRuntime", "CTurboJPEG", "GrootTesting"}
 
 # Where code that the compiler cannot prove memory-safe may live: C libraries, codecs, the control thread.
 UNSAFE_FOLDERS = (
     "Sources/HTTP2/",
     "Sources/GrootStore/Postgres/",
+    "Sources/GrootImaging/",
     "Sources/Worker/Runtime/",
     "Sources/Simulator/MuJoCo/",
     "Sources/RobotAgent/RealTime/",

@@ -2,7 +2,8 @@ import GrootCore
 import Testing
 
 struct CameraFrameTests {
-    /// Inputs and outputs of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` (PyTorch 2, CPU).
+    /// Inputs and float outputs of PyTorch's `interpolate(mode="bilinear", align_corners=False)`. On 8-bit images
+    /// PyTorch rounds twice (GrootImagingTests holds it to the bit), so that a level may differ from these.
     struct Golden {
         var from: (height: Int, width: Int)
         var to: (height: Int, width: Int)
@@ -46,7 +47,7 @@ struct CameraFrameTests {
             #expect(resized.width == golden.to.width && resized.height == golden.to.height)
             #expect(resized.pixels.count == golden.expected.count)
             for (level, expected) in zip(resized.pixels, golden.expected) {
-                #expect(abs(Float(level) - expected) <= 0.502)
+                #expect(abs(Float(level) - expected) <= 1)
             }
         }
     }

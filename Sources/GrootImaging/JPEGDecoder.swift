@@ -1,0 +1,109 @@
+import CTurboJPEG
+package import GrootCore
+
+/// Reads JPEG files into RGB frames.
+///
+/// Owns one handle of libjpeg-turbo, freed in `deinit`. Not sendable: one task uses it at a time. Making one costs
+/// a few microseconds. Damaged files are errors, never half a picture: the library's warnings count as damage.
+@safe
+package final class JPEGDecoder {
+    /// Width and height up to which a picture is read when the caller names no limit: four times 4K.
+    package static let maximumPixels = 3840 * 2160 * 4
+
+    package struct Header: Hashable, Sendable {
+        package var width: Int
+        package var height: Int
+    }
+
+    private var handle: tjhandle
+
+    package init() {
+        guard let handle = unsafe tjInitDecompress() else { preconditionFailure("out of memory") }
+        unsafe self.handle = handle
+    }
+
+    deinit {
+        unsafe tjDestroy(handle)
+    }
+
+    /// The size of the picture, without decoding it.
+    package func header(of data: Span<UInt8>) throws(JPEGError) -> Header {
+        try unsafe data.withUnsafeBufferPointer { bytes throws(JPEGError) in try unsafe header(bytes) }
+    }
+
+    /// The whole picture.
+    ///
+    /// - Parameter maximumPixels: a header that announces more is refused before memory is taken for it.
+    package func decode(
+        _ data: Span<UInt8>,
+        maximumPixels: Int = maximumPixels
+    ) throws(JPEGError) -> CameraFrame {
+        try unsafe data.withUnsafeBufferPointer { bytes throws(JPEGError) in
+            let header = try unsafe header(bytes)
+            let (pixels, overflow) = header.width.multipliedReportingOverflow(by: header.height)
+            guard !overflow, pixels <= maximumPixels else {
+                throw JPEGError(
+                    .tooLarge,
+                    "The JPEG is \(header.width)x\(header.height), at most \(maximumPixels) pixels are read."
+                )
+            }
+            var failed = false
+            let decoded = unsafe [UInt8](unsafeUninitializedCapacity: pixels * 3) { buffer, count in
+                let result = unsafe tjDecompress2(
+                    handle,
+                    bytes.baseAddress,
+                    UInt(bytes.count),
+                    buffer.baseAddress,
+                    Int32(header.width),
+                    0,
+                    Int32(header.height),
+                    Int32(TJPF_RGB.rawValue),
+                    TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING
+                )
+                failed = result != 0
+                // A failed call leaves the buffer half written: nothing of it is kept.
+                count = failed ? 0 : pixels * 3
+            }
+            guard !failed, let frame = CameraFrame(width: header.width, height: header.height, pixels: decoded) else {
+                throw JPEGError(
+                    .damaged,
+                    "The JPEG of \(bytes.count) bytes is cut off or damaged: \(failure()). Send the whole file."
+                )
+            }
+            return frame
+        }
+    }
+
+    private func header(_ bytes: UnsafeBufferPointer<UInt8>) throws(JPEGError) -> Header {
+        var width: Int32 = 0
+        var height: Int32 = 0
+        var subsampling: Int32 = 0
+        var colours: Int32 = 0
+        let result = unsafe tjDecompressHeader3(
+            handle,
+            bytes.baseAddress,
+            UInt(bytes.count),
+            &width,
+            &height,
+            &subsampling,
+            &colours
+        )
+        guard result == 0, width > 0, height > 0 else {
+            throw JPEGError(.notJPEG, "The \(bytes.count) bytes are no JPEG file: \(failure()).")
+        }
+        guard colours != TJCS_CMYK.rawValue, colours != TJCS_YCCK.rawValue else {
+            throw JPEGError(.notJPEG, "The JPEG is in CMYK; send RGB or grey.")
+        }
+        return Header(width: Int(width), height: Int(height))
+    }
+
+    /// What the library says of the failure; the handle is replaced, since version 2.1 keeps what it read of a
+    /// broken header and would trip over it in the next file.
+    private func failure() -> String {
+        let reason = unsafe tjGetErrorStr2(handle).map { unsafe String(cString: $0) } ?? "no reason given"
+        unsafe tjDestroy(handle)
+        guard let fresh = unsafe tjInitDecompress() else { preconditionFailure("out of memory") }
+        unsafe handle = fresh
+        return reason
+    }
+}
