@@ -49,10 +49,11 @@ import Testing
         }
     }
 
-    @Test func camerasShowTheScene() throws {
-        let frames = try Cell(seed: 2).images(width: 64, height: 48)
-        #expect(frames.map(\.width) == [64, 64])
+    @Test func everyCameraShowsTheSceneFromAPlaceOfItsOwn() throws {
+        let cameras = RobotMessages.cameraTopics.keys.sorted()
+        let frames = try Cell(seed: 2).images(cameras, width: 64, height: 48)
+        #expect(frames.count == cameras.count && frames.allSatisfy { $0.width == 64 && $0.height == 48 })
         for frame in frames { #expect(Set(frame.pixels).count > 20, "the picture is not blank") }
-        #expect(frames[0] != frames[1])
+        for (index, frame) in frames.enumerated() { #expect(!frames[..<index].contains(frame)) }
     }
 }

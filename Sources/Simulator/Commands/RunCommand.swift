@@ -26,7 +26,8 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Task sentence of the first episode; the scene's own when left out.") var task = ""
     @Option(help: "Images per second and camera.") var cameraRate = 10.0
     @Option(help: "Image size, WIDTHxHEIGHT.") var cameraSize = "96x96"
-    @Option(help: "Cameras to offer: head, chest.") var cameras = "head,chest"
+    @Option(help: "Cameras to offer, of head, chest, left, right, left_wrist, right_wrist, side.")
+    var cameras = "head,chest"
     @Option(help: "Address of the admin listener (/livez, /readyz, /metrics); none when left out.") var admin: String?
     @Option(help: "Log level: trace, debug, info, notice, warning, error.") var logLevel = "info"
 
@@ -63,7 +64,12 @@ struct RunCommand: AsyncParsableCommand {
     private func cameraNames() throws -> [String] {
         let names = cameras.split(separator: ",").map(String.init)
         for name in names where RobotMessages.cameraTopics[name] == nil {
-            throw ValidationError("there is no camera \(name); choose from head, chest")
+            throw ValidationError(
+                "there is no camera \(name); choose from \(RobotMessages.cameraTopics.keys.sorted().joined(separator: ", "))"
+            )
+        }
+        guard Set(names).count == names.count, !names.isEmpty else {
+            throw ValidationError("--cameras \(cameras): name each camera once, and at least one")
         }
         return names
     }

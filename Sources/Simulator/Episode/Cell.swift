@@ -60,8 +60,8 @@ final class Cell {
         )
     }
 
-    /// Head and chest pictures.
-    func images(width: Int = 96, height: Int = 96) -> [CameraFrame] {
-        renderer?.render(["head", "chest"], positions: world.positions, width: width, height: height) ?? []
+    /// Pictures of the named cameras; those of the policy unless told otherwise.
+    func images(_ cameras: [String] = ["head", "chest"], width: Int = 96, height: Int = 96) -> [CameraFrame] {
+        renderer?.render(cameras, positions: world.positions, width: width, height: height) ?? []
     }
 }

@@ -16,7 +16,16 @@ enum RobotMessages {
     static let resetService = "/groot_sim/reset"
     static let outcomeTopic = "/groot_sim/outcome"
     static let statusTopic = "/groot_sim/status"
-    static let cameraTopics = ["head": "/camera/color/image_raw", "chest": "/chest_cam/color/image_raw"]
+    /// Camera names, as in the scene, and where their images go. `side` is a spectator that no real robot has.
+    static let cameraTopics = [
+        "head": "/camera/color/image_raw",
+        "chest": "/chest_cam/color/image_raw",
+        "left": "/left_cam/color/image_raw",
+        "right": "/right_cam/color/image_raw",
+        "left_wrist": "/left_wrist_cam/color/image_raw",
+        "right_wrist": "/right_wrist_cam/color/image_raw",
+        "side": "/groot_sim/side_cam/image_raw",
+    ]
 
     /// Joints of the wheeled robot: 0–3 legs and waist, 4–17 arms, 18–19 head.
     static let jointCount = 20
