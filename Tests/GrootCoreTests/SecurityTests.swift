@@ -1,5 +1,6 @@
-import GrootCore
 import Testing
+
+@testable import GrootCore
 
 struct PeerIdentityTests {
     @Test(arguments: ["groot://robot/r1", "groot://worker/gpu-7.lab_2", "groot://gateway/g", "groot://operator/anna"])
