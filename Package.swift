@@ -29,6 +29,11 @@ let collections: Target.Dependency = .product(name: "Collections", package: "swi
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let certificates: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let certificateReloading: Target.Dependency = .product(name: "NIOCertificateReloading", package: "swift-nio-extras")
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -41,11 +46,16 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
         .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
@@ -72,7 +82,15 @@ let package = Package(
         ),
         .target(
             name: "GrootAdmin",
-            dependencies: ["GrootCore", hummingbird, logging, lifecycle],
+            dependencies: ["GrootCore", hummingbird, nioCore, nioPosix, logging, lifecycle],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "GrootSecurity",
+            dependencies: [
+                "GrootCore", grpcTransport, certificates, asn1, nioCore, nioSSL, certificateReloading, argumentParser,
+                logging, lifecycle,
+            ],
             swiftSettings: settings
         ),
         .target(name: "GrootImaging", dependencies: ["CTurboJPEG", "GrootCore"], swiftSettings: settings),
@@ -103,14 +121,16 @@ let package = Package(
             name: "Gateway",
             dependencies: [
                 "GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2", argumentParser, nioCore, nioPosix,
-                grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, collections, logging,
+                grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, collections, logging, certificates, asn1,
+                crypto, systemPackage,
             ],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", argumentParser, grpcCore,
+                "CONNXRuntime", "GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", argumentParser,
+                grpcCore,
                 grpcTransport,
                 grpcProtobuf, protobuf, lifecycle, unixSignals, collections, crypto, logging,
             ],
@@ -119,7 +139,8 @@ let package = Package(
         .executableTarget(
             name: "RobotAgent",
             dependencies: [
-                "GrootCore", "GrootAPI", "GrootAdmin", "ROS1", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
+                "GrootCore", "GrootAPI", "GrootAdmin", "GrootSecurity", "ROS1", argumentParser, grpcCore, grpcTransport,
+                grpcProtobuf,
                 protobuf, lifecycle, unixSignals, collections, histogram, logging,
             ],
             resources: [

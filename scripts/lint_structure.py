@@ -10,12 +10,13 @@ MAY_IMPORT = {
     "GrootAPI": {"GrootCore"},
     "GrootAdmin": {"GrootCore"},
     "GrootImaging": {"GrootCore", "CTurboJPEG"},
+    "GrootSecurity": {"GrootCore"},
     "HTTP2": {"GrootCore", "CNGHTTP2"},
     "ROS1": {"GrootCore"},
     "GrootStore": {"GrootCore", "CPostgres"},
     "Gateway": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2"},
-    "Worker": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "CONNXRuntime"},
-    "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "ROS1"},
+    "Worker": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "CONNXRuntime"},
+    "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1"},
     "Simulator": {"GrootCore", "GrootAdmin", "ROS1", "CMuJoCo"},
 }
 OURS = set(MAY_IMPORT) | {"CNGHTTP2", "CPostgres", "CMuJoCo", "CONNXRuntime", "CTurboJPEG", "GrootTesting"}

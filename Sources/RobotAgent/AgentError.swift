@@ -7,6 +7,8 @@ package struct AgentError: Error, Sendable, CustomStringConvertible {
         case usage
         /// A profile file that cannot be used.
         case badProfile
+        /// Certificate, key, authority or deny list that cannot be used.
+        case badCertificate
         /// Gateway, ROS master, service or topic that did not answer.
         case unavailable
         /// The checkpoint does not fit the robot.
@@ -34,7 +36,7 @@ package struct AgentError: Error, Sendable, CustomStringConvertible {
     package var exit: ProcessExit {
         switch code {
         case .usage: .usage
-        case .badProfile, .mismatch: .badInput
+        case .badProfile, .badCertificate, .mismatch: .badInput
         case .unavailable: .unavailable
         case .safety: .safety
         case .spool: .failed

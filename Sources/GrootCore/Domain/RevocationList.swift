@@ -61,6 +61,11 @@ package struct RevocationListError: Error, Equatable, CustomStringConvertible {
     package var line: Int
     package var text: String
 
+    package init(line: Int, text: String) {
+        self.line = line
+        self.text = text
+    }
+
     package var description: String {
         "line \(line): \"\(text)\" is no serial number; expected hexadecimal digits, as `certs revoke` writes them"
     }

@@ -2,6 +2,7 @@ package import ArgumentParser
 import Foundation
 import GrootAPI
 import GrootCore
+import GrootSecurity
 
 /// Flags of `groot-agent`. Everything is checked before anything starts; all problems come at once.
 package struct AgentCommand: AsyncParsableCommand {
@@ -95,6 +96,8 @@ package struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON line per episode on standard output.")
     var json = false
 
+    @OptionGroup var tls: TLSFlags
+
     @Option(
         help: ArgumentHelp("Accepted for the guide's sake: statistics are part of the checkpoint.", visibility: .hidden)
     )
@@ -172,6 +175,8 @@ package struct AgentCommand: AsyncParsableCommand {
         let gatewayAddress = address(gateway, "--gateway", port: DefaultPort.gateway)
         let adminAddress = admin.flatMap { address($0, "--admin", port: 0) }
         if case .unix? = adminAddress { problems.append("--admin: expected HOST:PORT") }
+        var tlsFiles: TLSFiles?
+        do throws(TLSError) { tlsFiles = try tls.files() } catch { problems.append(error.description) }
         let limit = time(episodeTimeout, "--episode-timeout")
         let deadline = time(requestTimeout, "--request-timeout")
         let ready = time(readyTimeout, "--ready-timeout")
@@ -202,6 +207,8 @@ package struct AgentCommand: AsyncParsableCommand {
         result.readyTimeout = ready
         result.requiresSuccess = requireSuccess
         result.printsJSON = json
+        result.tls = tlsFiles
+        result.tlsReload = .seconds(tls.tlsReload)
         return .success(result)
     }
 

@@ -1,5 +1,6 @@
 package import Foundation
 package import GrootCore
+package import GrootSecurity
 
 /// What one run of the agent was told, checked and with defaults filled in.
 package struct AgentConfiguration: Sendable {
@@ -21,6 +22,9 @@ package struct AgentConfiguration: Sendable {
     package var rosHost = "127.0.0.1"
     package var admin: Endpoint?
     package var stateDirectory: URL
+    /// Nil: cleartext.
+    package var tls: TLSFiles?
+    package var tlsReload: Duration = .seconds(10)
     package var episodes = 1
     package var seed: Int64?
     /// Nil: 20 s on a robot; 45 s in the simulator, which judges by its own, possibly slower clock.

@@ -2,6 +2,7 @@ import Foundation
 import GrootAPI
 import GrootAdmin
 package import GrootCore
+import GrootSecurity
 import Logging
 import ROS1
 import ServiceLifecycle
@@ -76,10 +77,12 @@ package struct AgentRun: Sendable {
     }
 
     private func supervised() async throws -> ProcessExit {
+        let tls = try fleetTLS()
         let gateway = try GatewayClient(
             endpoint: configuration.gateway,
             robot: configuration.robot,
-            checkpoint: configuration.checkpoint
+            checkpoint: configuration.checkpoint,
+            tls: tls
         )
         let boot = UUID().uuidString.lowercased()
         let spool = try TelemetrySpool(
@@ -90,6 +93,7 @@ package struct AgentRun: Sendable {
         )
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await gateway.run() }
+            if let tls { group.addTask { try await tls.run() } }
             group.addTask { await spool.run(to: gateway) }
             if case .tcp(let host, let port)? = configuration.admin {
                 group.addTask { [metrics, logger, readiness] in
@@ -103,6 +107,21 @@ package struct AgentRun: Sendable {
             await flush(spool)
             gateway.shutdown()
             return exit
+        }
+    }
+
+    private func fleetTLS() throws(AgentError) -> FleetTLS? {
+        guard let files = configuration.tls else { return nil }
+        do throws(TLSError) {
+            return try FleetTLS(
+                files,
+                reloadEvery: configuration.tlsReload,
+                process: "agent",
+                metrics: metrics,
+                logger: logger
+            )
+        } catch {
+            throw AgentError(.badCertificate, "TLS cannot be set up", cause: error)
         }
     }
 

@@ -3,8 +3,9 @@ import GRPCCore
 import GRPCNIOTransportHTTP2
 package import GrootAPI
 package import GrootCore
+package import GrootSecurity
 
-/// The gateway as one robot sees it: cleartext gRPC on one connection that repairs itself.
+/// The gateway as one robot sees it: gRPC on one connection that repairs itself, in cleartext or both ways authenticated.
 ///
 /// `run` must be running for anything else to work.
 package struct GatewayClient: FleetReporting {
@@ -15,8 +16,15 @@ package struct GatewayClient: FleetReporting {
     /// Time a control-plane call may take.
     private static let controlPlaneTimeout: Duration = .seconds(10)
 
-    /// - Parameter checkpoint: what requests select; nil takes what the workers serve.
-    package init(endpoint: GrootCore.Endpoint, robot: String, checkpoint: String?) throws(AgentError) {
+    /// - Parameters:
+    ///   - checkpoint: what requests select; nil takes what the workers serve.
+    ///   - tls: whom to believe; nil speaks cleartext.
+    package init(
+        endpoint: GrootCore.Endpoint,
+        robot: String,
+        checkpoint: String?,
+        tls: FleetTLS? = nil
+    ) throws(AgentError) {
         self.robot = robot
         self.checkpoint = checkpoint
         do {
@@ -29,7 +37,7 @@ package struct GatewayClient: FleetReporting {
             // A robot in motion cannot wait for gRPC's usual second to two minutes between two attempts.
             let transport = try HTTP2ClientTransport.Posix(
                 target: target,
-                transportSecurity: .plaintext,
+                transportSecurity: tls?.client(to: endpoint.host, expecting: [.gateway]) ?? .plaintext,
                 config: .defaults {
                     $0.backoff = .init(initial: .milliseconds(50), max: .seconds(1), multiplier: 1.6, jitter: 0.2)
                 }
@@ -114,6 +122,13 @@ package struct GatewayClient: FleetReporting {
         metadata.addString(robot, forKey: MetadataKey.robot)
         if let checkpoint { metadata.addString(checkpoint, forKey: MetadataKey.checkpoint) }
         return metadata
+    }
+}
+
+extension GrootCore.Endpoint {
+    /// What the gateway's certificate must carry; a unix socket has no name.
+    fileprivate var host: String? {
+        if case .tcp(let host, _) = self { host } else { nil }
     }
 }
 

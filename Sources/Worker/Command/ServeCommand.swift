@@ -2,6 +2,7 @@ import ArgumentParser
 import GrootAPI
 import GrootAdmin
 import GrootCore
+import GrootSecurity
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -30,7 +31,14 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Requests that may wait for a batch (default 64).")
     var maxWaiting: Int?
 
+    @OptionGroup var tls: TLSFlags
+
     func validate() throws {
+        do {
+            _ = try tls.files()
+        } catch {
+            throw ValidationError(error.description)
+        }
         do {
             _ = try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker)
             if admin != "off" {
@@ -54,9 +62,11 @@ struct ServeCommand: AsyncParsableCommand {
         let metrics = WorkerMetrics(registry: MetricsRegistry(), maxBatch: options.maxBatch)
         let state = ServingState()
         let queue = BatchQueue<UInt64>.Configuration(maxWaiting: maxWaiting ?? 64, maxBatch: options.maxBatch)
+        let security = try fleetTLS(metrics.registry, logger)
         let server = WorkerServer(
             name: name,
             listen: try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker),
+            tls: security,
             state: state,
             metrics: metrics,
             logger: logger,
@@ -91,6 +101,7 @@ struct ServeCommand: AsyncParsableCommand {
             }
             services.append(.init(service: AdminService(server: listener)))
         }
+        if let security { services.append(.init(service: security)) }
         var configuration = ServiceGroupConfiguration(
             services: services,
             gracefulShutdownSignals: [.sigterm, .sigint],
@@ -103,6 +114,22 @@ struct ServeCommand: AsyncParsableCommand {
             throw reported(error)
         }
         logger.info("drained")
+    }
+
+    private func fleetTLS(_ registry: MetricsRegistry, _ logger: Logger) throws -> FleetTLS? {
+        do throws(TLSError) {
+            guard let files = try tls.files() else { return nil }
+            return try FleetTLS(
+                files,
+                reloadEvery: .seconds(tls.tlsReload),
+                process: "worker",
+                metrics: registry,
+                logger: logger
+            )
+        } catch {
+            logger.error("TLS cannot be set up", metadata: ["error": "\(error)"])
+            throw ExitCode(ProcessExit.badInput.rawValue)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 import GRPCCore
 package import GRPCNIOTransportHTTP2
 package import GrootCore
+package import GrootSecurity
 package import Logging
 import ServiceLifecycle
 
@@ -25,6 +26,7 @@ package struct WorkerServer: Service {
     package init(
         name: String,
         listen endpoint: GrootCore.Endpoint,
+        tls: FleetTLS? = nil,
         state: ServingState,
         metrics: WorkerMetrics,
         logger: Logger,
@@ -36,7 +38,8 @@ package struct WorkerServer: Service {
         self.logger = logger
         let transport = Transport(
             address: endpoint.socketAddress,
-            transportSecurity: .plaintext,
+            // Robots have no business here: what they may ask is the gateway's to decide.
+            transportSecurity: tls?.server(accepting: [.gateway]) ?? .plaintext,
             config: .defaults { config in
                 config.rpc.maxRequestPayloadSize = Self.maximumMessageBytes
                 config.http2.targetWindowSize = Self.windowBytes
