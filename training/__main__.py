@@ -10,6 +10,7 @@ import json
 import shlex
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,6 +35,14 @@ def record(arguments: argparse.Namespace, directory: Path) -> list[str]:
         subprocess.run(command, check=True)
         seconds.write_text(f"{time.monotonic() - began:.1f}\n")
     return command
+
+
+def trained(data: Demonstrations, directory: Path, settings: Settings, start: Path | None = None) -> dict[str, object]:
+    """Trains into a directory unless that was finished before; returns the log."""
+    log = directory / "weights.json"
+    if not log.exists() or not json.loads(log.read_text())["finished"]:
+        train(data, directory, settings, start)
+    return json.loads(log.read_text())
 
 
 def demonstration_facts(data: Demonstrations, directory: Path) -> dict[str, object]:
@@ -61,7 +70,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=420)
     parser.add_argument("--refuse-clips", type=int, default=100)
     parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--minutes", type=float, help="limit of training time; the schedule then ends early")
+    parser.add_argument("--second-steps", type=int, default=2000, help="second stage, at half the rate; 0 leaves it out")
+    parser.add_argument("--minutes", type=float, help="limit of each stage's time; its schedule then ends early")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--float32", action="store_true", help="no bfloat16 convolutions (CPUs without avx512_bf16)")
     parser.add_argument("--main", type=int, default=100, help="evaluation: episodes of the headline")
@@ -74,14 +84,16 @@ def main() -> None:
     recording, run = arguments.work / "demonstrations", arguments.work / "run"
     record(arguments, recording)
     data = Demonstrations.load(recording)
-    settings = Settings(
+    first = Settings(
         steps=arguments.steps, minutes=arguments.minutes, seed=arguments.seed, bfloat16=not arguments.float32
     )
+    # The second stage continues more chunks than it begins: that is what a robot asks for.
+    second = replace(first, steps=arguments.second_steps, seed=first.seed + 1, learning_rate=5e-4, prefix_share=0.6)
+    logs = [trained(data, run, first)]
     weights = run / "weights.pt"
-    log = json.loads(weights.with_suffix(".json").read_text()) if weights.exists() else None
-    if log is None or not log["finished"]:
-        train(data, run, settings)
-        log = json.loads(weights.with_suffix(".json").read_text())
+    if second.steps:
+        logs.append(trained(data, arguments.work / "run2", second, start=weights))
+        weights = arguments.work / "run2" / "weights.pt"
     network = GrootMini()
     network.load_state_dict(torch.load(weights, weights_only=True)["network"])
     exported = export_and_check(network.eval(), arguments.checkpoint)
@@ -90,6 +102,7 @@ def main() -> None:
     pipeline = {
         "--simulator": Path("groot-sim"), "--seed": arguments.seed, "--episodes": arguments.episodes,
         "--refuse-clips": arguments.refuse_clips, "--steps": arguments.steps,
+        "--second-steps": arguments.second_steps,
         **({"--minutes": arguments.minutes} if arguments.minutes else {}), **{f"--{n}": c for n, c in parts.items()},
     }  # fmt: skip
     command = "python -m training " + " ".join(f"{name} {shlex.quote(str(value))}" for name, value in pipeline.items())
@@ -98,7 +111,7 @@ def main() -> None:
         {
             "commands": [command],
             "demonstrations": demonstration_facts(data, recording),
-            "training": [log],
+            "training": logs,
             "export": exported,
             "evaluation": evaluation,
         },
