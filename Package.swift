@@ -198,8 +198,9 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Worker", "GrootAPI", "GrootCore", "GrootTesting", grpcCore, grpcTransport, grpcProtobuf, protobuf,
-                lifecycle, logging,
+                "Worker", "GrootAPI", "GrootCore", "GrootImaging", "GrootTesting", grpcCore, grpcTransport,
+                grpcProtobuf,
+                protobuf, lifecycle, logging,
             ],
             exclude: ["Fixtures"],
             swiftSettings: settings

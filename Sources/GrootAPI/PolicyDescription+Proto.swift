@@ -21,6 +21,13 @@ extension Groot_V1_Policy {
         actionPeriodNs = UInt64(clamping: description.actionPeriod.nanoseconds)
         supportsPrefix = description.supportsPrefix
         maxTaskBytes = UInt32(clamping: description.maxTaskBytes)
+        maxBatch = UInt32(clamping: description.maxBatch)
+        batchTimes = description.batchTimes.map { time in
+            var message = Groot_V1_BatchTime()
+            message.batch = UInt32(clamping: time.batch)
+            message.inferNs = UInt64(clamping: time.infer.nanoseconds)
+            return message
+        }
     }
 
     private static func vector(_ key: String, _ kind: Groot_V1_FeatureKind, _ names: [String]) -> Groot_V1_Feature {
@@ -83,7 +90,11 @@ extension PolicyDescription {
             chunkSize: Int(policy.chunkSize),
             actionPeriod: .nanoseconds(Int64(clamping: policy.actionPeriodNs)),
             supportsPrefix: policy.supportsPrefix,
-            maxTaskBytes: Int(policy.maxTaskBytes)
+            maxTaskBytes: Int(policy.maxTaskBytes),
+            maxBatch: Int(policy.maxBatch),
+            batchTimes: policy.batchTimes.map {
+                BatchTime(batch: Int($0.batch), infer: .nanoseconds(Int64(clamping: $0.inferNs)))
+            }
         )
     }
 }

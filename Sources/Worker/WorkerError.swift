@@ -1,5 +1,6 @@
 import Foundation
 package import GRPCCore
+import GrootAPI
 
 /// Everything the worker can fail with.
 package struct WorkerError: Error, CustomStringConvertible {
@@ -24,17 +25,24 @@ package struct WorkerError: Error, CustomStringConvertible {
         case notServing
         /// The policy ran and failed or answered with nonsense.
         case inferenceFailed
+        /// The process that runs the policy crashed, hangs or has no memory left; another worker may do better.
+        case runtimeLost
+        /// The checkpoint does not fit into the memory budget beside what is served.
+        case overBudget
     }
 
     package var code: Code
     /// What went wrong and what to do about it.
     package var message: String
     package var cause: (any Error)?
+    /// When asking again, with a newer observation, makes sense.
+    package var retryAfter: Duration?
 
-    package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+    package init(_ code: Code, _ message: String, cause: (any Error)? = nil, retryAfter: Duration? = nil) {
         self.code = code
         self.message = message
         self.cause = cause
+        self.retryAfter = retryAfter
     }
 
     package var description: String {
@@ -49,16 +57,24 @@ extension WorkerError: RPCErrorConvertible {
         case .badRequest: .invalidArgument
         case .unknownCheckpoint: .notFound
         case .superseded: .aborted
-        case .queueFull: .resourceExhausted
+        case .queueFull, .overBudget: .resourceExhausted
         case .deadlineExceeded: .deadlineExceeded
         case .cancelled: .cancelled
-        case .notServing: .unavailable
+        case .notServing, .runtimeLost: .unavailable
         case .inferenceFailed: .internalError
         case .runtimeMissing, .badCheckpoint: .failedPrecondition
         }
     }
 
     package var rpcErrorMessage: String { message }
+
+    package var rpcErrorMetadata: Metadata {
+        guard let retryAfter else { return [:] }
+        var metadata = Metadata()
+        metadata.addString("\(retryAfter.wholeMilliseconds)", forKey: "grpc-retry-pushback-ms")
+        metadata.addString("\(retryAfter.wholeMilliseconds)", forKey: MetadataKey.nextObservationAfter)
+        return metadata
+    }
 
     package var rpcErrorCause: (any Error)? { cause }
 }

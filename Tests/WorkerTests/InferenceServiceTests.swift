@@ -3,6 +3,7 @@ import GRPCCore
 import GRPCNIOTransportHTTP2
 import GrootAPI
 import GrootCore
+import GrootImaging
 import GrootTesting
 import SwiftProtobuf
 import Testing
@@ -11,7 +12,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)), .enabled(if: TestRuntime.canRun, TestRuntime.reason))
 struct InferenceServiceTests {
-    private static let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+    private static let load: @Sendable () async throws(WorkerError) -> [any PolicyRuntime] = { () throws(WorkerError) in
         [try await TestRuntime.load("tiny")]
     }
 
@@ -116,7 +117,7 @@ struct InferenceServiceTests {
             try await serving(worker)
             var request = Groot_V1_InferRequest.tiny()
             request.images[0].width = 640
-            await refused(worker, request, .invalidArgument, "640x4, expected 4x4")
+            await refused(worker, request, .invalidArgument, "holds 48 bytes, expected 7680")
             request = .tiny()
             request.checkpoint = "other"
             await refused(worker, request, .notFound, "served: [\"tiny\"]")
@@ -128,7 +129,7 @@ struct InferenceServiceTests {
 
     @Test
     func `an infinite answer is refused for its own row only`() async throws {
-        let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+        let load: @Sendable () async throws(WorkerError) -> [any PolicyRuntime] = { () throws(WorkerError) in
             [try await TestRuntime.load("overflowing")]
         }
         try await WorkerHarness.run(load: load) { worker in
@@ -142,6 +143,53 @@ struct InferenceServiceTests {
     }
 
     @Test
+    func `a JPEG of any size is decoded and resized, a damaged one refused`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            let white = try #require(CameraFrame(width: 64, height: 32, pixels: Array(repeating: 255, count: 6144)))
+            var request = Groot_V1_InferRequest.tiny()
+            request.images[1].encoding = .jpeg
+            request.images[1].width = 64
+            request.images[1].height = 32
+            request.images[1].data = Data(try JPEGEncoder().encode(white))
+            let answer = try await worker.inference.infer(request)
+            #expect(abs(answer.values[0] - (1 + Self.offset)) < 1e-4)
+
+            request.images[1].data.removeLast(8)
+            await refused(worker, request, .invalidArgument, "Image observation.images.b: The JPEG of")
+            request.images[1].data = Data("no picture".utf8)
+            await refused(worker, request, .invalidArgument, "are no JPEG file")
+            request.images[1].data = Data(try JPEGEncoder().encode(white))
+            request.images[1].height = 16
+            await refused(worker, request, .invalidArgument, "at most 1024 pixels")
+            request.images[1].width = 32
+            request.images[1].height = 64
+            await refused(worker, request, .invalidArgument, "is a JPEG of 64x32, announced as 32x64")
+        }
+    }
+
+    @Test
+    func `the trailers tell the load, and a strange runway is refused`() async throws {
+        try await WorkerHarness.run(maxBatch: 2, load: Self.load) { worker in
+            try await serving(worker)
+            let trailers = try await worker.inference.infer(.tiny(), metadata: ["groot-runway-ms": "250"]) { response in
+                _ = try response.message
+                return response.trailingMetadata
+            }
+            let load = try #require(Array(trailers[stringValues: "endpoint-load-metrics"]).first)
+            let form =
+                /TEXT named_metrics.queue=0,named_metrics.running=0,named_metrics.batch_capacity=2,named_metrics.batch_ms=\d+\.\d,named_metrics.left_ms=0\.0/
+            #expect(load.wholeMatch(of: form) != nil, "\(load)")
+
+            let error = await #expect(throws: RPCError.self) {
+                _ = try await worker.inference.infer(.tiny(), metadata: ["groot-runway-ms": "soon"])
+            }
+            #expect(error?.code == .invalidArgument)
+            #expect(error?.message.contains("expected whole milliseconds") == true)
+        }
+    }
+
+    @Test
     func `describe tells the policy`() async throws {
         try await WorkerHarness.run(load: Self.load) { worker in
             try await serving(worker)
@@ -150,6 +198,9 @@ struct InferenceServiceTests {
             let description = try PolicyDescription(try #require(answer.policies.first))
             #expect(description.stateNames == ["left", "right", "claw"])
             #expect(description.runtime == "onnx")
+            #expect(description.maxBatch == 2)
+            #expect(description.batchTimes.map(\.batch) == [1, 2])
+            #expect(description.batchTimes.allSatisfy { $0.infer > .zero })
         }
     }
 }
@@ -185,6 +236,14 @@ struct ServingTests {
             async let waiting = worker.inference.infer(.scripted(robot: "r1"))
             try await eventually("one waits") { worker.metric("groot_worker_waiting_requests") == "1.0" }
             await refused(worker, .scripted(robot: "r2"), .resourceExhausted, "Retry")
+            let error = await #expect(throws: RPCError.self) {
+                _ = try await worker.inference.infer(.scripted(robot: "r2"))
+            }
+            for key in ["grpc-retry-pushback-ms", "groot-next-observation-after-ms"] {
+                let value = try #require(error?.metadata[stringValues: key].first { _ in true })
+                #expect(Int64(value).map { $0 > 0 } == true, "\(key): \(value)")
+            }
+            #expect(error?.metadata[stringValues: "endpoint-load-metrics"].first { $0.contains("queue=1") } != nil)
             await runner.open()
             _ = try await (running, waiting)
         }
@@ -229,7 +288,7 @@ struct ServingTests {
     func `not serving until loaded, not serving while draining, running calls finish`() async throws {
         let runner = ScriptedRunner(open: false)
         let (loaded, finishLoading) = AsyncStream<Void>.makeStream()
-        let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+        let load: @Sendable () async throws(WorkerError) -> [any PolicyRuntime] = { () throws(WorkerError) in
             for await _ in loaded { break }
             return [runner]
         }

@@ -30,19 +30,21 @@ struct PolicyInputTests {
     func `state is ordered by name and the task is lower-cased`() throws {
         let input = try PolicyInput(request(), for: policy)
         #expect(input.state == [1, 2])
-        #expect(input.task == Array("green".utf8).map(Int64.init))
+        #expect(input.task == "Green")
+        #expect(input.taskBytes == Array("green".utf8).map(Int64.init))
         #expect(input.images == [[1, 2, 3, 4, 5, 6]])
     }
 
     @Test
     func `lower-casing knows more than ASCII`() throws {
         let input = try PolicyInput(request { $0.task = "ÄPFEL 绿" }, for: policy)
-        #expect(input.task == Array("äpfel 绿".utf8).map(Int64.init))
+        #expect(input.taskBytes == Array("äpfel 绿".utf8).map(Int64.init))
     }
 
     @Test
     func `a task is as long as the policy reads, or refused`() throws {
-        #expect(try PolicyInput(request { $0.task = String(repeating: "x", count: 16) }, for: policy).task.count == 16)
+        let longest = try PolicyInput(request { $0.task = String(repeating: "x", count: 16) }, for: policy)
+        #expect(longest.task.utf8.count == 16)
         refused(request { $0.task = String(repeating: "x", count: 17) }, saying: "17 bytes", "16")
         refused(request { $0.task = "" }, saying: "empty")
     }
@@ -51,9 +53,20 @@ struct PolicyInputTests {
     func `images must be the policy's, to the byte`() {
         refused(request { $0.images = [] }, saying: "Expected: [\"observation.images.a\"]", "Got: []")
         refused(request { $0.images.append($0.images[0]) }, saying: "Got:")
-        refused(request { $0.images[0].width = 4 }, saying: "4x1", "2x1")
+        refused(request { $0.images[0].width = 4 }, saying: "6 bytes", "expected 12")
+        refused(request { $0.images[0].width = 0 }, saying: "0x1")
+        refused(request { $0.images[0].width = .max }, saying: "pixels")
         refused(request { $0.images[0].data.removeLast() }, saying: "5 bytes", "expected 6")
         refused(request { $0.images[0].encoding = .unspecified }, saying: "RGB8")
+    }
+
+    @Test
+    func `an image of another size is resized as LeRobot's server does it`() throws {
+        let wide = request {
+            $0.images[0].width = 4
+            $0.images[0].data = Data([0, 0, 0, 100, 100, 100, 200, 200, 200, 40, 40, 40])
+        }
+        #expect(try PolicyInput(wide, for: policy).images == [[50, 50, 50, 120, 120, 120]])
     }
 
     @Test

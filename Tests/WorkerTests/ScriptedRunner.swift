@@ -2,16 +2,24 @@ import GrootCore
 import Worker
 
 /// A policy that answers when told to: element i of a row's chunk is state[0] + i.
-actor ScriptedRunner: BatchRunner {
+actor ScriptedRunner: PolicyRuntime {
     nonisolated let description: PolicyDescription
+    nonisolated let version = "scripted"
+    nonisolated let memoryBytes: Int
 
     private var gate: CheckedContinuation<Void, Never>?
     private var isOpen: Bool
     private(set) var batches: [[PolicyInput]] = []
 
     /// - Parameter open: false makes every inference wait for `release()`.
-    init(checkpoint: String = "scripted", open: Bool = true) {
+    init(
+        checkpoint: String = "scripted",
+        open: Bool = true,
+        memoryBytes: Int = 0,
+        batchTimes: [PolicyDescription.BatchTime] = []
+    ) {
         isOpen = open
+        self.memoryBytes = memoryBytes
         description = PolicyDescription(
             checkpoint: checkpoint,
             policyType: "scripted",
@@ -23,7 +31,8 @@ actor ScriptedRunner: BatchRunner {
             chunkSize: 3,
             actionPeriod: .milliseconds(100),
             supportsPrefix: false,
-            maxTaskBytes: 16
+            maxTaskBytes: 16,
+            batchTimes: batchTimes
         )
     }
 

@@ -18,7 +18,7 @@ struct WorkerBenchmarkSerial {
     @Test
     func `time per chunk and overhead around the inference`() async throws {
         let directory = try #require(benchmarkCheckpoint)
-        let load: @Sendable () async throws(WorkerError) -> [any BatchRunner] = { () throws(WorkerError) in
+        let load: @Sendable () async throws(WorkerError) -> [any PolicyRuntime] = { () throws(WorkerError) in
             [try await TestRuntime.load(directory: directory, maxBatch: 1)]
         }
         try await WorkerHarness.run(maxBatch: 1, load: load) { worker in

@@ -24,7 +24,7 @@ struct WorkerHarness: Sendable {
     static func run(
         maxWaiting: Int = 8,
         maxBatch: Int = 2,
-        load: @escaping @Sendable () async throws(WorkerError) -> [any BatchRunner],
+        load: @escaping @Sendable () async throws(WorkerError) -> [any PolicyRuntime],
         _ body: @Sendable @escaping (WorkerHarness) async throws -> Void
     ) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

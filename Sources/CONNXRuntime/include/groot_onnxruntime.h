@@ -28,6 +28,7 @@ enum {
     groot_ort_element_float = 1,
     groot_ort_element_uint8 = 2,
     groot_ort_element_int64 = 7,
+    groot_ort_element_float16 = 10,
 };
 
 enum {

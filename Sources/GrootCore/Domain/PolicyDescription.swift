@@ -13,6 +13,17 @@ package struct PolicyDescription: Hashable, Sendable {
         }
     }
 
+    /// What one inference of a whole batch took when the worker warmed up.
+    package struct BatchTime: Hashable, Sendable {
+        package var batch: Int
+        package var infer: Duration
+
+        package init(batch: Int, infer: Duration) {
+            self.batch = batch
+            self.infer = infer
+        }
+    }
+
     /// Directory name of the checkpoint; what requests select.
     package var checkpoint: String
     package var policyType: String
@@ -31,6 +42,10 @@ package struct PolicyDescription: Hashable, Sendable {
     package var supportsPrefix: Bool
     /// Longest task sentence, in UTF-8 bytes.
     package var maxTaskBytes: Int
+    /// Largest batch that one inference takes; 0 when the worker did not say.
+    package var maxBatch: Int
+    /// By ascending batch size.
+    package var batchTimes: [BatchTime]
 
     package init(
         checkpoint: String,
@@ -43,7 +58,9 @@ package struct PolicyDescription: Hashable, Sendable {
         chunkSize: Int,
         actionPeriod: Duration,
         supportsPrefix: Bool,
-        maxTaskBytes: Int
+        maxTaskBytes: Int,
+        maxBatch: Int = 0,
+        batchTimes: [BatchTime] = []
     ) {
         self.checkpoint = checkpoint
         self.policyType = policyType
@@ -56,5 +73,7 @@ package struct PolicyDescription: Hashable, Sendable {
         self.actionPeriod = actionPeriod
         self.supportsPrefix = supportsPrefix
         self.maxTaskBytes = maxTaskBytes
+        self.maxBatch = maxBatch
+        self.batchTimes = batchTimes
     }
 }

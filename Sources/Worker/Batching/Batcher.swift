@@ -1,4 +1,5 @@
 package import GrootCore
+import Synchronization
 
 /// The shell around `BatchQueue`: holds the waiting calls, runs the batches of one checkpoint.
 ///
@@ -20,32 +21,63 @@ package actor Batcher {
         var continuation: CheckedContinuation<Result<Answer, WorkerError>, Never>
     }
 
-    package nonisolated let runner: any BatchRunner
+    /// What the gateway wants to know about a worker, as of now.
+    package struct Load: Hashable, Sendable {
+        /// Requests that wait, and those in the running batch.
+        package var queue = 0
+        package var running = 0
+        package var batchCapacity: Int
+        /// Time of the last batch.
+        package var batch = Duration.zero
+        /// When the running batch should be done.
+        package var finish: MonotonicInstant?
+    }
+
+    package nonisolated let runner: any PolicyRuntime
+    /// Written by this actor after every change, read by anyone.
+    private nonisolated let loadNow: Mutex<Load>
     private let metrics: WorkerMetrics
     private let configuration: BatchQueue<UInt64>.Configuration
     private var queue: BatchQueue<UInt64>
     private var calls: [UInt64: Call] = [:]
     private var lastID: UInt64 = 0
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
+    private var lastBatch = Duration.zero
 
-    package init(runner: any BatchRunner, configuration: BatchQueue<UInt64>.Configuration, metrics: WorkerMetrics) {
+    package init(runner: any PolicyRuntime, configuration: BatchQueue<UInt64>.Configuration, metrics: WorkerMetrics) {
         self.runner = runner
+        var configuration = configuration
+        let able = runner.description.maxBatch
+        if able > 0 { configuration.maxBatch = min(configuration.maxBatch, able) }
         self.configuration = configuration
         self.metrics = metrics
-        queue = BatchQueue(configuration: configuration)
+        let times = BatchTimes(maxBatch: configuration.maxBatch, seeds: runner.description.batchTimes)
+        queue = BatchQueue(configuration: configuration, times: times)
+        loadNow = Mutex(Load(batchCapacity: configuration.maxBatch))
     }
 
+    package nonisolated var load: Load { loadNow.withLock { $0 } }
+
     /// Waits for a place in a batch, runs it, returns the row that belongs to this request.
+    ///
+    /// - Parameter runway: motion time that the robot has left now; nil when it did not say.
     package func infer(
         _ input: PolicyInput,
         robot: String,
         observation: UInt64,
-        deadline: MonotonicInstant?
+        deadline: MonotonicInstant?,
+        runway: Duration? = nil
     ) async throws(WorkerError) -> Answer {
         lastID += 1
         let id = lastID
         let arrived = MonotonicInstant.now()
-        let entry = BatchQueue<UInt64>.Entry(id: id, robot: robot, observation: observation, deadline: deadline)
+        let entry = BatchQueue<UInt64>.Entry(
+            id: id,
+            robot: robot,
+            observation: observation,
+            deadline: deadline,
+            runsDryAt: runway.map { arrived + $0 }
+        )
         let result: Result<Answer, WorkerError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 if Task.isCancelled {
@@ -85,14 +117,25 @@ package actor Batcher {
                 start(ids)
             case .supersede(let id, let observation):
                 end(id, .failure(WorkerError(.superseded, "superseded by observation \(observation)")))
-            case .refuse(let id):
+            case .refuse(let id, let wait):
                 let message =
-                    "\(configuration.maxWaiting) requests wait already. Retry with a newer observation after the"
-                    + " time one inference takes, or add a worker."
-                end(id, .failure(WorkerError(.queueFull, message)))
+                    "\(configuration.maxWaiting) requests wait already. Retry with a newer observation in"
+                    + " \(wait.wholeMilliseconds) ms, or add a worker."
+                end(id, .failure(WorkerError(.queueFull, message, retryAfter: wait)))
+            case .refuseLate(let id, let wait):
+                let message =
+                    "The chunk would be ready \(wait.wholeMilliseconds) ms after the deadline; nothing was computed."
+                    + " Retry with a newer observation, or add a worker."
+                end(id, .failure(WorkerError(.queueFull, message, retryAfter: wait)))
             case .expire(let id):
                 let message = "The deadline passed while the request waited; no inference was run."
                 end(id, .failure(WorkerError(.deadlineExceeded, message)))
+            case .wake(let instant):
+                // Unowned by any call: it ends by itself, and a wake too many changes nothing.
+                Task {
+                    try? await Task.sleep(for: instant - .now())
+                    perform(queue.timeReached(at: .now()))
+                }
             }
         }
         settle()
@@ -110,6 +153,7 @@ package actor Batcher {
 
     private func finish(_ ids: [UInt64], started: MonotonicInstant, _ outcome: Result<BatchResult, WorkerError>) {
         let finished = MonotonicInstant.now()
+        lastBatch = finished - started
         for (row, id) in ids.enumerated() {
             guard let call = calls[id] else { continue }
             switch outcome {
@@ -142,8 +186,19 @@ package actor Batcher {
 
     private func settle() {
         metrics.waiting.set(Double(queue.waitingCount))
+        loadNow.withLock {
+            $0.queue = queue.waitingCount
+            $0.running = queue.runningCount
+            $0.finish = queue.expectedFinish
+            $0.batch = lastBatch
+        }
         guard queue.isIdle else { return }
         for waiter in idleWaiters { waiter.resume() }
         idleWaiters = []
     }
+}
+
+extension Duration {
+    /// Rounded up, at least 1: what an error message and a header can say.
+    package var wholeMilliseconds: Int64 { max(1, (nanoseconds + 999_999) / 1_000_000) }
 }

@@ -6,11 +6,11 @@ package enum CheckpointDigest {
     /// Bytes read at a time.
     private static let blockBytes = 1 << 20
 
-    /// Hex digest over `config.json` followed by `model.onnx`, each preceded by its length (8 bytes, big-endian),
-    /// so that no byte can move from one file to the other unnoticed.
-    package static func of(directory: URL) throws(WorkerError) -> String {
+    /// Hex digest over the named files in their order, each preceded by its length (8 bytes, big-endian), so that no
+    /// byte can move from one file to the other unnoticed.
+    package static func of(directory: URL, files: [String]) throws(WorkerError) -> String {
         var hash = SHA256()
-        for name in [CheckpointConfig.fileName, OnnxGraph.fileName] {
+        for name in files {
             let file = directory.appending(path: name)
             do {
                 let handle = try FileHandle(forReadingFrom: file)
@@ -25,7 +25,8 @@ package enum CheckpointDigest {
             } catch {
                 throw WorkerError(
                     .badCheckpoint,
-                    "\(file.path) cannot be read; a checkpoint directory holds config.json and model.onnx.",
+                    "\(file.path) cannot be read; a checkpoint directory holds config.json and model.onnx or"
+                        + " model.safetensors.",
                     cause: error
                 )
             }
@@ -35,5 +36,10 @@ package enum CheckpointDigest {
             return text.count == 1 ? "0" + text : text
         }
         .joined()
+    }
+
+    /// Size of a file; 0 when it cannot be read, which whoever opens it reports.
+    static func bytes(of file: URL) -> Int {
+        (try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
     }
 }

@@ -1,4 +1,23 @@
+import GrootCore
 import Logging
+
+/// What loading a checkpoint is busy with.
+package enum LoadStep: Hashable, Sendable, CustomStringConvertible {
+    case hashing
+    case loadingModel
+    case warming(maxBatch: Int)
+    /// In the words of the process that loads.
+    case other(String)
+
+    package var description: String {
+        switch self {
+        case .hashing: "hashing the files"
+        case .loadingModel: "loading the model"
+        case .warming(let maxBatch): "warming up batches of 1 to \(maxBatch)"
+        case .other(let text): text
+        }
+    }
+}
 
 /// Says what loading is busy with when a stage takes more than two seconds, and repeats it.
 struct LoadProgress {
@@ -6,11 +25,13 @@ struct LoadProgress {
 
     let logger: Logger
     let checkpoint: String
+    let report: @Sendable (LoadStep) -> Void
 
     func watch<Result: Sendable>(
-        _ stage: String,
+        _ stage: LoadStep,
         _ body: @Sendable @concurrent () async throws(WorkerError) -> Result
     ) async throws(WorkerError) -> Result {
+        report(stage)
         let ticker = Task { [logger, checkpoint] in
             let started = ContinuousClock.now
             while !Task.isCancelled {

@@ -44,11 +44,12 @@ package enum OnnxGraph {
         file: String
     ) throws(WorkerError) {
         let expected = Self.inputs(of: policy)
+        // A policy that reads no sentence (ACT) has no task, one without a flow head has no noise.
+        let needed = expected.filter { $0.name != task && $0.name != noise }
         let fits =
-            inputs.count == expected.count
-            && expected.allSatisfy { wanted in
-                inputs.contains { $0.shape.first == .some(nil) && fit($0, wanted) }
-            }
+            inputs.allSatisfy { found in
+                found.shape.first == .some(nil) && expected.contains { fit(found, $0) }
+            } && needed.allSatisfy { wanted in inputs.contains { $0.name == wanted.name } }
         guard fits else {
             throw WorkerError(
                 .badCheckpoint,
@@ -65,8 +66,14 @@ package enum OnnxGraph {
     }
 
     private static func fit(_ found: TensorSpec, _ wanted: TensorSpec) -> Bool {
-        found.name == wanted.name && found.elementType == wanted.elementType && found.shape.count == wanted.shape.count
+        found.name == wanted.name && isReadable(found.elementType, as: wanted.elementType)
+            && found.shape.count == wanted.shape.count
             && zip(found.shape, wanted.shape).allSatisfy { $0 == nil || $1 == nil || $0 == $1 }
+    }
+
+    /// Half-precision graphs may keep half-precision numbers at their ends; the worker converts.
+    private static func isReadable(_ found: TensorSpec.ElementType, as wanted: TensorSpec.ElementType) -> Bool {
+        found == wanted || (wanted == .float32 && found == .float16)
     }
 
     private static func list(_ specs: [TensorSpec]) -> String {

@@ -15,7 +15,7 @@ struct DescribeCommand: AsyncParsableCommand {
         LogSetup.bootstrap(level: .info)
         do throws(WorkerError) {
             let policy = try await OnnxPolicy.load(checkpoint.options, logger: Logger(label: "groot-worker"))
-            print(Self.text(policy.description, runtime: policy.runtimeVersion))
+            print(Self.text(policy.description, runtime: policy.version))
         } catch {
             throw reported(error)
         }

@@ -31,6 +31,17 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Requests that may wait for a batch (default 64).")
     var maxWaiting: Int?
 
+    @Option(
+        help: """
+            Least seconds between two inferences for one robot, to save compute (default 0: none). Never starves a robot, \
+            holds no thread.
+            """
+    )
+    var inferenceLatency: Double?
+
+    @Option(help: "Seconds that a free runtime waits for a fuller batch while no robot runs dry for it (default 0).")
+    var gather: Double?
+
     @OptionGroup var tls: TLSFlags
 
     func validate() throws {
@@ -51,6 +62,11 @@ struct ServeCommand: AsyncParsableCommand {
         if let maxWaiting, !(1...10_000).contains(maxWaiting) {
             throw ValidationError("--max-waiting is \(maxWaiting), expected 1 to 10000.")
         }
+        for (flag, value) in [("--inference-latency", inferenceLatency), ("--gather", gather)] {
+            if let value, !(0...60).contains(value) {
+                throw ValidationError("\(flag) is \(value), expected 0 to 60 seconds.")
+            }
+        }
     }
 
     func run() async throws {
@@ -61,7 +77,12 @@ struct ServeCommand: AsyncParsableCommand {
         let options = checkpoint.options
         let metrics = WorkerMetrics(registry: MetricsRegistry(), maxBatch: options.maxBatch)
         let state = ServingState()
-        let queue = BatchQueue<UInt64>.Configuration(maxWaiting: maxWaiting ?? 64, maxBatch: options.maxBatch)
+        let queue = BatchQueue<UInt64>.Configuration(
+            maxWaiting: maxWaiting ?? 64,
+            maxBatch: options.maxBatch,
+            pacing: .seconds(inferenceLatency ?? 0),
+            gather: .seconds(gather ?? 0)
+        )
         let security = try fleetTLS(metrics.registry, logger)
         let server = WorkerServer(
             name: name,
@@ -76,7 +97,7 @@ struct ServeCommand: AsyncParsableCommand {
                     "checkpoint loaded",
                     metadata: [
                         "checkpoint": "\(policy.description.checkpoint)", "sha256": "\(policy.description.sha256)",
-                        "runtime": "\(policy.runtimeVersion)",
+                        "runtime": "\(policy.version)",
                     ]
                 )
                 return [Batcher(runner: policy, configuration: queue, metrics: metrics)]

@@ -4,7 +4,7 @@ package import GrootCore
 extension PolicyInput {
     /// Checks a request against the policy and puts everything in the policy's order.
     ///
-    /// - Throws: `badRequest` with what was expected and what came. Nothing is resized, cut or guessed.
+    /// - Throws: `badRequest` with what was expected and what came. Nothing is cut, padded or guessed.
     package init(_ request: Groot_V1_InferRequest, for policy: PolicyDescription) throws(WorkerError) {
         images = try Self.images(request.images, for: policy)
         state = try Self.state(names: request.stateNames, values: request.stateValues, for: policy)
@@ -17,40 +17,6 @@ extension PolicyInput {
                 "max_rows is \(request.maxRows), but \(policy.checkpoint) answers at most \(policy.chunkSize) rows."
             )
         }
-    }
-
-    private static func images(
-        _ images: [Groot_V1_Image],
-        for policy: PolicyDescription
-    ) throws(WorkerError) -> [[UInt8]] {
-        let expected = policy.images.map(\.key).sorted()
-        let found = images.map(\.key).sorted()
-        guard expected == found else {
-            throw WorkerError(.badRequest, "The images do not fit. Expected: \(expected). Got: \(found).")
-        }
-        var ordered: [[UInt8]] = []
-        for input in policy.images {
-            guard let image = images.first(where: { $0.key == input.key }) else { continue }
-            guard image.encoding == .rgb8 else {
-                throw WorkerError(.badRequest, "Image \(input.key) has encoding \(image.encoding), expected RGB8.")
-            }
-            guard image.width == input.width, image.height == input.height else {
-                throw WorkerError(
-                    .badRequest,
-                    "Image \(input.key) is \(image.width)x\(image.height), expected \(input.width)x\(input.height)."
-                        + " The robot's side resizes; the worker does not."
-                )
-            }
-            let bytes = input.width * input.height * 3
-            guard image.data.count == bytes else {
-                throw WorkerError(
-                    .badRequest,
-                    "Image \(input.key) holds \(image.data.count) bytes, expected \(bytes) (height x width x 3)."
-                )
-            }
-            ordered.append([UInt8](image.data))
-        }
-        return ordered
     }
 
     private static func state(
@@ -80,21 +46,21 @@ extension PolicyInput {
         return ordered
     }
 
-    private static func task(_ task: String, for policy: PolicyDescription) throws(WorkerError) -> [Int64] {
-        // A sentence in capitals grounds badly: the policy was trained on lower case only.
-        let bytes = task.lowercased().utf8.map { Int64($0) }
-        guard !bytes.isEmpty else {
+    private static func task(_ task: String, for policy: PolicyDescription) throws(WorkerError) -> String {
+        guard !task.isEmpty else {
             throw WorkerError(.badRequest, "The task is empty; say what to do, e.g. \"Depalletize the green box\".")
         }
-        guard bytes.count <= policy.maxTaskBytes else {
+        // In lower case, as the policies that read bytes see it: its length may differ from the original's.
+        let bytes = task.lowercased().utf8.count
+        guard bytes <= policy.maxTaskBytes else {
             throw WorkerError(
                 .badRequest,
-                "The task has \(bytes.count) bytes in lower case, \(policy.checkpoint) reads at most"
+                "The task has \(bytes) bytes in lower case, \(policy.checkpoint) reads at most"
                     + " \(policy.maxTaskBytes). Shorten it; it is never cut."
             )
         }
-        guard !bytes.contains(0) else { throw WorkerError(.badRequest, "The task holds a zero byte.") }
-        return bytes
+        guard !task.utf8.contains(0) else { throw WorkerError(.badRequest, "The task holds a zero byte.") }
+        return task
     }
 
     private static func prefix(

@@ -21,9 +21,22 @@ final class InputTensor {
         unsafe storage.deallocate()
     }
 
+    /// Writes one row of numbers in the tensor's own precision.
+    func write(_ values: [Float], row: Int) {
+        if spec.elementType == .float16 {
+            writeBytes(values.map { Float16($0) }, row: row)
+        } else {
+            writeBytes(values, row: row)
+        }
+    }
+
+    func write(_ values: [UInt8], row: Int) { writeBytes(values, row: row) }
+
+    func write(_ values: [Int64], row: Int) { writeBytes(values, row: row) }
+
     /// Writes one row; a shorter value is followed by zeros. A longer one is a broken invariant: sizes are
     /// checked when a request arrives.
-    func write<Element: BitwiseCopyable>(_ values: [Element], row: Int) {
+    private func writeBytes<Element: BitwiseCopyable>(_ values: [Element], row: Int) {
         precondition(row >= 0 && row < capacity, "row \(row) of \(capacity)")
         unsafe values.withUnsafeBytes { source in
             precondition(source.count <= rowBytes, "\(spec.name) takes \(rowBytes) bytes a row, not \(source.count)")

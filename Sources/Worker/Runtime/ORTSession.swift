@@ -8,14 +8,20 @@ final class ORTSession {
     let library: ORTLibrary
     private(set) var inputs: [TensorSpec] = []
     private(set) var outputs: [TensorSpec] = []
+    /// What runs it, e.g. `ONNX Runtime 1.32.0 (table 32) on the CPU`.
+    private(set) var version = ""
+    /// What was asked for and could not be had, with the reason.
+    private(set) var notes: [String] = []
 
     private var environment: OpaquePointer?
     private var session: OpaquePointer?
     private var memory: OpaquePointer?
 
-    /// Loads the model file; `threads` compute threads inside one operator.
-    init(library: ORTLibrary, modelPath: String, threads: Int) throws(WorkerError) {
+    /// Loads the model file.
+    init(library: ORTLibrary, modelPath: String, options settings: CheckpointOptions) throws(WorkerError) {
         self.library = library
+        let threads = settings.threads
+        version = "ONNX Runtime \(library.version) (table \(library.apiVersion)) on the CPU"
         let api = library.api
         unsafe try library.check(
             api.create_env(Int32(groot_ort_log_error), "groot-worker", &environment),
@@ -110,15 +116,21 @@ final class ORTSession {
         unsafe try library.check(api.tensor_info_of_value(value, &info), "describe output \(name)")
         defer { unsafe api.release_tensor_info(info) }
         let (type, shape) = unsafe try describe(info, name: name)
-        guard type == .float32 else {
-            throw WorkerError(.inferenceFailed, "The model's output \(name) is \(type), expected float32.")
-        }
         var data: UnsafeMutableRawPointer?
         unsafe try library.check(api.tensor_data(value, &data), "read output \(name)")
         let count = shape.reduce(1) { $0 * ($1 ?? 0) }
         guard let data = unsafe data else { return (shape.map { $0 ?? 0 }, []) }
-        let floats = unsafe data.assumingMemoryBound(to: Float.self)
-        return (shape.map { $0 ?? 0 }, unsafe Array(UnsafeBufferPointer(start: floats, count: count)))
+        let sizes = shape.map { $0 ?? 0 }
+        switch type {
+        case .float32:
+            let floats = unsafe data.assumingMemoryBound(to: Float.self)
+            return (sizes, unsafe Array(UnsafeBufferPointer(start: floats, count: count)))
+        case .float16:
+            let halves = unsafe data.assumingMemoryBound(to: Float16.self)
+            return (sizes, unsafe UnsafeBufferPointer(start: halves, count: count).map { Float($0) })
+        default:
+            throw WorkerError(.inferenceFailed, "The model's output \(name) is \(type), expected float32 or float16.")
+        }
     }
 }
 

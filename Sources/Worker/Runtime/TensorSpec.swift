@@ -4,6 +4,7 @@ import CONNXRuntime
 package struct TensorSpec: Hashable, Sendable, CustomStringConvertible {
     package enum ElementType: Hashable, Sendable, CustomStringConvertible {
         case float32
+        case float16
         case uint8
         case int64
         /// A type the worker does not use, by its number in the ABI.
@@ -13,6 +14,7 @@ package struct TensorSpec: Hashable, Sendable, CustomStringConvertible {
             self =
                 switch number {
                 case Int(groot_ort_element_float): .float32
+                case Int(groot_ort_element_float16): .float16
                 case Int(groot_ort_element_uint8): .uint8
                 case Int(groot_ort_element_int64): .int64
                 default: .other(number)
@@ -22,6 +24,7 @@ package struct TensorSpec: Hashable, Sendable, CustomStringConvertible {
         var number: Int32 {
             switch self {
             case .float32: Int32(groot_ort_element_float)
+            case .float16: Int32(groot_ort_element_float16)
             case .uint8: Int32(groot_ort_element_uint8)
             case .int64: Int32(groot_ort_element_int64)
             case .other(let number): Int32(number)
@@ -31,6 +34,7 @@ package struct TensorSpec: Hashable, Sendable, CustomStringConvertible {
         var byteCount: Int {
             switch self {
             case .float32: 4
+            case .float16: 2
             case .uint8: 1
             case .int64: 8
             case .other: 0
@@ -40,6 +44,7 @@ package struct TensorSpec: Hashable, Sendable, CustomStringConvertible {
         package var description: String {
             switch self {
             case .float32: "float32"
+            case .float16: "float16"
             case .uint8: "uint8"
             case .int64: "int64"
             case .other(let number): "element type \(number)"

@@ -1,7 +1,10 @@
 package import GRPCCore
 package import GrootAPI
 
-/// gRPC's health protocol: SERVING only between warm-up and drain.
+/// gRPC's health protocol: SERVING only between warm-up and drain, and while at least one runtime can answer.
+///
+/// The protocol knows two answers; which of loading, warming, serving or draining it is, `/readyz` and the metric
+/// `groot_worker_phase` say.
 ///
 /// Known names are the empty one (the whole worker) and `groot.v1.Inference`.
 package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
@@ -23,7 +26,7 @@ package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
                 message: "Service \"\(request.service)\" is not known here; known: \(Self.names.sorted())."
             )
         }
-        return Self.response(to: state.phase)
+        return response()
     }
 
     package func watch(
@@ -39,7 +42,12 @@ package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
         }
         // The watch ends with the drain, or with the caller.
         let watching = Task { [state] in
-            for await phase in state.watch() { try await response.write(Self.response(to: phase)) }
+            for await _ in state.watch() {
+                // The newest truth, not the one at the time of the change.
+                var answer = Grpc_Health_V1_HealthCheckResponse()
+                answer.status = state.isServing ? .serving : .notServing
+                try await response.write(answer)
+            }
         }
         try await withRPCCancellationHandler {
             try await watching.value
@@ -49,9 +57,9 @@ package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
         }
     }
 
-    private static func response(to phase: ServingState.Phase) -> Grpc_Health_V1_HealthCheckResponse {
+    private func response() -> Grpc_Health_V1_HealthCheckResponse {
         var response = Grpc_Health_V1_HealthCheckResponse()
-        response.status = phase == .serving ? .serving : .notServing
+        response.status = state.isServing ? .serving : .notServing
         return response
     }
 }

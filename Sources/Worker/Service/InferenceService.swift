@@ -39,8 +39,9 @@ package final class InferenceService: RegistrableRPCService {
                 let arrived = MonotonicInstant.now()
                 let request = try await ServerRequest(stream: stream)
                 let deadline = GRPCTimeout.duration(in: request.metadata).map { arrived + $0 }
+                let runway = try Self.runway(in: request.metadata)
                 return StreamingServerResponse(
-                    single: ServerResponse(message: try await infer(request.message, deadline: deadline))
+                    single: try await respond(to: request.message, deadline: deadline, runway: runway)
                 )
             }
         )
@@ -53,29 +54,54 @@ package final class InferenceService: RegistrableRPCService {
         return response
     }
 
-    private func infer(
-        _ request: TimedRequest,
-        deadline: MonotonicInstant?
-    ) async throws(WorkerError) -> Groot_V1_InferResponse {
+    /// Whether it succeeds or not, the trailers tell the gateway how busy this worker is.
+    private func respond(
+        to request: TimedRequest,
+        deadline: MonotonicInstant?,
+        runway: Duration?
+    ) async throws(RPCError) -> ServerResponse<Groot_V1_InferResponse> {
         let started = MonotonicInstant.now()
-        do {
-            let response = try await answer(request, started: started, deadline: deadline)
+        do throws(WorkerError) {
+            let response = try await answer(request, started: started, deadline: deadline, runway: runway)
             metrics.requestAnswered()
-            return response
+            return ServerResponse(message: response, trailingMetadata: loadTrailer(request.message.checkpoint))
         } catch {
             // The transport cancels a call when its deadline passes; the caller asked for that, not for a cancel.
             let late = error.code == .cancelled && deadline.map { $0 <= MonotonicInstant.now() } == true
             let shown = late ? WorkerError(.deadlineExceeded, "The deadline passed before the chunk was ready.") : error
             metrics.requestFailed(shown.code)
             report(shown, request.message)
-            throw shown
+            var failure = RPCError(shown)
+            failure.metadata.add(contentsOf: loadTrailer(request.message.checkpoint))
+            throw failure
         }
+    }
+
+    private func loadTrailer(_ checkpoint: String) -> Metadata {
+        var metadata = Metadata()
+        // Without a batcher (unknown name, not serving) there is no load to tell.
+        if let batcher = try? state.batcher(for: checkpoint) {
+            metadata.addString(LoadTrailer.text(batcher.load, at: .now()), forKey: MetadataKey.load)
+        }
+        return metadata
+    }
+
+    private static func runway(in metadata: Metadata) throws(WorkerError) -> Duration? {
+        guard let text = metadata[stringValues: MetadataKey.runway].first(where: { _ in true }) else { return nil }
+        guard let milliseconds = Int64(text), (0...3_600_000).contains(milliseconds) else {
+            throw WorkerError(
+                .badRequest,
+                "\(MetadataKey.runway) is \"\(text)\", expected whole milliseconds from 0 to 3600000."
+            )
+        }
+        return .milliseconds(milliseconds)
     }
 
     private func answer(
         _ request: TimedRequest,
         started: MonotonicInstant,
-        deadline: MonotonicInstant?
+        deadline: MonotonicInstant?,
+        runway: Duration?
     ) async throws(WorkerError) -> Groot_V1_InferResponse {
         let message = request.message
         if let deadline, deadline <= started {
@@ -91,7 +117,8 @@ package final class InferenceService: RegistrableRPCService {
                     input,
                     robot: message.robot,
                     observation: message.observationIndex,
-                    deadline: deadline
+                    deadline: deadline,
+                    runway: runway
                 )
             }
         }
@@ -156,7 +183,7 @@ package final class InferenceService: RegistrableRPCService {
         let level: Logger.Level =
             switch error.code {
             case .inferenceFailed, .runtimeMissing, .badCheckpoint: .error
-            case .queueFull, .badRequest, .unknownCheckpoint: .warning
+            case .queueFull, .badRequest, .unknownCheckpoint, .runtimeLost, .overBudget: .warning
             case .superseded, .cancelled, .deadlineExceeded, .notServing: .info
             }
         logger.log(

@@ -1,0 +1,103 @@
+import Foundation
+
+/// What to load and how.
+package struct CheckpointOptions: Sendable {
+    package enum Runtime: String, Sendable, CaseIterable {
+        case onnx
+        case lerobot
+        case synthetic
+    }
+
+    /// Where ONNX Runtime computes.
+    package enum Provider: String, Sendable, CaseIterable {
+        /// The fastest that the library and the machine offer: TensorRT is taken only when asked for.
+        case auto
+        case cpu
+        case cuda
+        case tensorrt
+    }
+
+    package var directory: String
+    /// What requests select; the directory's name unless given.
+    package var name: String
+    /// Nil looks into the directory.
+    package var runtime: Runtime?
+    /// Path of the ONNX Runtime library; nil searches.
+    package var library: String?
+    package var provider: Provider
+    /// Half precision where the provider can choose it (TensorRT).
+    package var halfPrecision: Bool
+    /// Compute threads inside one operator.
+    package var threads: Int
+    package var maxBatch: Int
+    /// The Python of the LeRobot environment.
+    package var python: String
+    /// A Python file that loads the policy instead of LeRobot (see Python/child.py).
+    package var adapter: String?
+    /// `auto`, `cpu`, `cuda`, `cuda:1`, `mps`: for LeRobot.
+    package var device: String
+    /// `torch.compile` before CUDA graphs are captured: minutes of loading for some per cent.
+    package var compile: Bool
+    /// A LeRobot data set (`meta/info.json` or the folder above) that names states and actions and tells the rate.
+    package var dataset: String?
+    /// Rows per second, when nothing else says so; checked when something does.
+    package var rowsPerSecond: Double?
+    package var inferenceTimeout: Duration
+    package var loadTimeout: Duration
+
+    package init(
+        directory: String,
+        name: String? = nil,
+        runtime: Runtime? = nil,
+        library: String? = nil,
+        provider: Provider = .auto,
+        halfPrecision: Bool = false,
+        threads: Int = 1,
+        maxBatch: Int = 8,
+        python: String = "python3",
+        adapter: String? = nil,
+        device: String = "auto",
+        compile: Bool = false,
+        dataset: String? = nil,
+        rowsPerSecond: Double? = nil,
+        inferenceTimeout: Duration = .seconds(10),
+        loadTimeout: Duration = .seconds(900)
+    ) {
+        self.directory = directory
+        let folder = URL(filePath: directory, directoryHint: .isDirectory).standardizedFileURL
+        self.name = name ?? Self.defaultName(folder)
+        self.runtime = runtime
+        self.library = library
+        self.provider = provider
+        self.halfPrecision = halfPrecision
+        self.threads = threads
+        self.maxBatch = maxBatch
+        self.python = python
+        self.adapter = adapter
+        self.device = device
+        self.compile = compile
+        self.dataset = dataset
+        self.rowsPerSecond = rowsPerSecond
+        self.inferenceTimeout = inferenceTimeout
+        self.loadTimeout = loadTimeout
+    }
+
+    /// The same settings for another directory.
+    package func with(directory: String, name: String?, runtime: Runtime?) -> CheckpointOptions {
+        var other = self
+        other.directory = directory
+        let folder = URL(filePath: directory, directoryHint: .isDirectory).standardizedFileURL
+        other.name = name ?? Self.defaultName(folder)
+        other.runtime = runtime
+        return other
+    }
+
+    /// LeRobot's layout `RUN/checkpoints/STEP/pretrained_model` would give every checkpoint one name.
+    private static func defaultName(_ folder: URL) -> String {
+        guard folder.lastPathComponent == "pretrained_model" else { return folder.lastPathComponent }
+        let step = folder.deletingLastPathComponent()
+        let checkpoints = step.deletingLastPathComponent()
+        guard checkpoints.lastPathComponent == "checkpoints" else { return step.lastPathComponent }
+        return "\(checkpoints.deletingLastPathComponent().lastPathComponent)-\(step.lastPathComponent)"
+    }
+}
