@@ -112,6 +112,10 @@ let package = Package(
             dependencies: ["CPostgres", "GrootCore", logging, collections, subprocess],
             resources: [
                 .embedInCode("Migrations/m0001_fleet.up.sql"), .embedInCode("Migrations/m0001_fleet.down.sql"),
+                .embedInCode("Migrations/m0002_telemetry.up.sql"), .embedInCode("Migrations/m0002_telemetry.down.sql"),
+                .embedInCode("Migrations/m0003_run_configs.up.sql"),
+                .embedInCode("Migrations/m0003_run_configs.down.sql"),
+                .embedInCode("Migrations/m0004_views.up.sql"), .embedInCode("Migrations/m0004_views.down.sql"),
             ],
             swiftSettings: settings
         ),

@@ -61,10 +61,17 @@ extension Store {
                         .text(start.checkpoint),
                         start.checkpointSHA256.isEmpty ? .null : .text(start.checkpointSHA256),
                         .optional(config), .text(start.mode.rawValue), .optional(start.sceneSeed),
-                        .integer(start.startedAtUnixNanoseconds),
+                        .integer(start.startedAtUnixNanoseconds), .optional(start.runConfig?.name),
+                        .optional(start.runConfig.map { Int64($0.version) }),
                     ]
                 )
                 guard !rows.isEmpty else { throw Self.otherRobot(start.episode.uuidString, start.robot) }
+                if let used = start.runConfig {
+                    try connection.run(
+                        Queries.useRunConfig,
+                        [.text(used.name), .integer(Int64(used.version))]
+                    )
+                }
             }
         }
     }
@@ -84,31 +91,12 @@ extension Store {
                         .integer(finish.finishedAtUnixNanoseconds), .integer(finish.durationNanoseconds),
                         .integer(finish.ticks), .integer(finish.starvedTicks), .integer(finish.missedCycles),
                         .integer(finish.limitedTicks), .integer(finish.chunks), .integer(finish.failedInferences),
+                        finish.notes.isEmpty ? .null : .text(finish.notes),
                     ]
                 )
                 guard !rows.isEmpty else { throw Self.otherRobot(finish.episode.uuidString, finish.robot) }
             }
         }
-    }
-
-    /// Commits a batch of inference records in one transaction; those that are already there are left as they are.
-    ///
-    /// - Returns: how many were new.
-    @discardableResult
-    package func insertInferences(_ rows: [InferenceRow]) async throws(StoreError) -> Int {
-        guard !rows.isEmpty else { return 0 }
-        var data: [UInt8] = []
-        data.reserveCapacity(rows.count * 320)
-        for row in rows { row.appendCopyLine(to: &data) }
-        let inserted = try await withConnection("insert_inferences") { [data] (connection) throws(StoreError) -> Int in
-            try connection.transaction { (connection) throws(StoreError) -> Int in
-                try connection.executeScript(Queries.createInferenceStaging)
-                _ = try connection.copyIn(Queries.copyInferences, name: "copy_inferences", data: data)
-                return try connection.run(Queries.insertStagedInferences)
-            }
-        }
-        countInferences(inserted)
-        return inserted
     }
 
     private static func otherRobot(_ episode: String, _ robot: String) -> StoreError {

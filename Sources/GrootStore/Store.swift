@@ -103,18 +103,33 @@ package final class Store: Sendable {
         }
     }
 
-    /// Counts records that a commit made durable for the first time.
-    func countInferences(_ count: Int) {
-        instruments.inferences.increment(by: UInt64(count))
+    /// Counts records that a commit made durable for the first time, and those that were there already.
+    func count(_ batch: TelemetryBatch, inserted: [Int]) {
+        for (rows, count) in zip(batch.tables, inserted) {
+            instruments.committed(rows.table, new: count, repeated: rows.count - count)
+        }
     }
 }
 
 extension Store {
     private func supervise() async throws {
         try await prepare()
+        var maintenance = RateLimit(every: configuration.maintenanceInterval)
         while true {
+            if maintenance.admit(at: .now()) != nil { await maintain() }
             try await Task.sleep(for: configuration.probeInterval)
             await probe()
+        }
+    }
+
+    /// Without it telemetry goes into the default partitions, from where a later maintenance takes it.
+    private func maintain() async {
+        do throws(StoreError) {
+            let changes = try await maintainPartitions()
+            guard !changes.isEmpty else { return }
+            logger.info("partitions changed", metadata: ["changes": "\(changes.joined(separator: ", "))"])
+        } catch {
+            logger.warning("partitions not maintained; trying again later", metadata: ["error": "\(error)"])
         }
     }
 

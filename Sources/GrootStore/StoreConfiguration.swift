@@ -21,6 +21,8 @@ package struct StoreConfiguration: Sendable {
     package var startTimeout: Duration = .seconds(90)
     /// How often the database is asked whether it is there (`database.probe-interval`).
     package var probeInterval: Duration = .milliseconds(500)
+    /// How often partitions are made ahead and dropped (`database.maintenance-interval`).
+    package var maintenanceInterval: Duration = .seconds(3600)
     package var tuning = EmbeddedCluster.Tuning()
 
     package init(location: Location) {

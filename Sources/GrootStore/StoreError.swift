@@ -9,6 +9,8 @@ package struct StoreError: Error, CustomStringConvertible {
         case busy
         /// The value cannot be stored: malformed, too large, or against a constraint.
         case invalidValue = "invalid_value"
+        /// What the call is about does not exist.
+        case notFound = "not_found"
         /// The row exists and says something else.
         case conflict
         /// The server refused the statement for another reason: a fault of this program or of the server's set-up.

@@ -2,14 +2,25 @@ import GrootCore
 
 /// The store's metrics.
 struct StoreInstruments: Sendable {
-    let inferences: Counter
+    private let rows: [TelemetryTable: Counter]
+    private let repeated: Counter
     private let duration: DurationHistogram
     private let errors: [StoreError.Code: Counter]
 
     init(_ metrics: MetricsRegistry) {
-        inferences = metrics.counter(
-            "groot_gateway_store_inferences_total",
-            help: "Inference records committed for the first time."
+        rows = Dictionary(
+            uniqueKeysWithValues: TelemetryTable.allCases.map { table in
+                let counter = metrics.counter(
+                    "groot_gateway_store_rows_total",
+                    help: "Telemetry records committed for the first time, by table.",
+                    labels: ["table": table.rawValue]
+                )
+                return (table, counter)
+            }
+        )
+        repeated = metrics.counter(
+            "groot_gateway_store_repeated_rows_total",
+            help: "Telemetry records that an agent sent again after they were committed."
         )
         duration = metrics.histogram(
             "groot_gateway_store_duration_seconds",
@@ -25,6 +36,11 @@ struct StoreInstruments: Sendable {
                 return (code, counter)
             }
         )
+    }
+
+    func committed(_ table: TelemetryTable, new: Int, repeated count: Int) {
+        rows[table]?.increment(by: UInt64(new))
+        repeated.increment(by: UInt64(count))
     }
 
     func succeeded(after time: Duration) { duration.record(time) }

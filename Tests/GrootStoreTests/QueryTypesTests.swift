@@ -9,7 +9,6 @@ struct QueryTypesTests {
             conninfo: await TestCluster.shared.migratedDatabase(),
             timeout: .seconds(20)
         )
-        try connection.executeScript(Queries.createInferenceStaging)
         for query in Queries.all {
             let declared = PostgresStatementShape(
                 parameters: query.parameters.map(\.rawValue),
@@ -17,8 +16,12 @@ struct QueryTypesTests {
             )
             #expect(try connection.describe(query.sql) == declared, "\(query.name)")
         }
+        for table in TelemetryTable.allCases {
+            let columns = try connection.describe(table.shape).columns
+            #expect(columns == table.columns.map { .init(name: $0.name, type: $0.type.rawValue) }, "\(table)")
+        }
         #expect(Set(Queries.all.map(\.name)).count == Queries.all.count)
-        #expect(Queries.all.count == 18, "a query without its line in Queries.all escapes this test")
+        #expect(Queries.all.count == 45, "a query without its line in Queries.all escapes this test")
     }
 
     @Test func describingNoticesAWrongDeclaration() async throws {

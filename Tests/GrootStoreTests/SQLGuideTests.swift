@@ -21,7 +21,9 @@ struct SQLGuideTests {
             let now = Int64(Date().timeIntervalSince1970 * 1e9)
             for robot in ["r1", "r2"] {
                 let episode = UUID()
-                try await store.startEpisode(Sample.start(episode, robot: robot))
+                var start = Sample.start(episode, robot: robot)
+                start.startedAtUnixNanoseconds = now
+                try await store.startEpisode(start)
                 let recent = Sample.inferences(episode, robot: robot).map { row in
                     var row = row
                     row.capturedAtUnixNanoseconds = now
@@ -29,6 +31,16 @@ struct SQLGuideTests {
                 }
                 try await store.insertInferences(recent)
                 try await store.finishEpisode(Sample.finish(episode, robot: robot))
+                var more = TelemetryBatch(robot: robot, boot: "b1")
+                more.controlSamples.beginRow(sequence: 1000)
+                _ = more.controlSamples.append(uuid: episode.uuidString)
+                more.controlSamples.append(unixNanoseconds: now)
+                for _ in 0..<9 { more.controlSamples.append(bigint: 1) }
+                more.events.beginRow(sequence: 1001)
+                _ = more.events.append(uuid: episode.uuidString)
+                more.events.append(unixNanoseconds: now)
+                for text in ["safety", "velocity_limited", ""] { more.events.append(text: text) }
+                try await store.insertTelemetry(more)
             }
             for query in queries {
                 let found = try await store.withConnection("guide") { (connection) throws(StoreError) in

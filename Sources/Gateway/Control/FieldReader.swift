@@ -40,9 +40,9 @@ enum FieldReader {
     }
 
     /// A count that fits the database's integer.
-    static func small(_ value: UInt32, _ field: String) throws(RPCError) -> Int64 {
-        guard value <= UInt32(Int32.max) else { throw problem(field, "\(value) is too large") }
-        return Int64(value)
+    static func small(_ value: UInt32, _ field: String) throws(RPCError) -> Int32 {
+        guard let small = Int32(exactly: value) else { throw problem(field, "\(value) is too large") }
+        return small
     }
 
     /// A wall-clock time in nanoseconds since 1970, from 2000 to 2199.

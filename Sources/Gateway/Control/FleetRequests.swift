@@ -20,7 +20,10 @@ enum FleetRequests {
 
     static func start(_ request: Groot_V1_StartEpisodeRequest) throws(RPCError) -> EpisodeStart {
         guard let mode = EpisodeStart.Mode(rawValue: request.mode) else {
-            throw FieldReader.problem("mode", "must be \"async\" or \"sync\", not \"\(request.mode.prefix(64))\"")
+            throw FieldReader.problem(
+                "mode",
+                "must be \"async\", \"sync\" or \"rtc\", not \"\(request.mode.prefix(64))\""
+            )
         }
         let digest = try FieldReader.text(request.checkpointSha256, "checkpoint_sha256", limit: FieldLimit.name)
         return EpisodeStart(
@@ -37,7 +40,16 @@ enum FleetRequests {
             ),
             mode: mode,
             sceneSeed: request.hasSceneSeed ? request.sceneSeed : nil,
-            startedAtUnixNanoseconds: try FieldReader.wallClock(request.startedAtUnixNs, "started_at_unix_ns")
+            startedAtUnixNanoseconds: try FieldReader.wallClock(request.startedAtUnixNs, "started_at_unix_ns"),
+            runConfig: try runConfig(request)
+        )
+    }
+
+    private static func runConfig(_ request: Groot_V1_StartEpisodeRequest) throws(RPCError) -> RunConfigName? {
+        guard !request.runConfigName.isEmpty else { return nil }
+        return RunConfigName(
+            name: try FieldReader.name(request.runConfigName, "run_config_name"),
+            version: try FieldReader.small(request.runConfigVersion, "run_config_version")
         )
     }
 
@@ -64,64 +76,20 @@ enum FleetRequests {
             missedCycles: try FieldReader.count(request.missedCycles, "missed_cycles"),
             limitedTicks: try FieldReader.count(request.limitedTicks, "limited_ticks"),
             chunks: try FieldReader.count(request.chunks, "chunks"),
-            failedInferences: try FieldReader.count(request.failedInferences, "failed_inferences")
+            failedInferences: try FieldReader.count(request.failedInferences, "failed_inferences"),
+            notes: try FieldReader.text(request.notes, "notes", limit: FieldLimit.reason)
         )
     }
+}
 
-    static func inferences(_ request: Groot_V1_ReportTelemetryRequest) throws(RPCError) -> [InferenceRow] {
-        let robot = try FieldReader.name(request.robot, "robot")
-        let boot = try FieldReader.name(request.boot, "boot")
-        guard request.inferences.count <= FieldLimit.batchRecords else {
-            throw FieldReader.problem(
-                "inferences",
-                "has \(request.inferences.count) records; at most \(FieldLimit.batchRecords) are accepted in one call"
-            )
-        }
-        var rows: [InferenceRow] = []
-        rows.reserveCapacity(request.inferences.count)
-        for (index, record) in request.inferences.enumerated() {
-            do throws(RPCError) {
-                rows.append(try row(record, robot: robot, boot: boot))
-            } catch {
-                throw RPCError(code: error.code, message: "inferences[\(index)].\(error.message)")
-            }
-        }
-        return rows
-    }
-
-    private static func row(
-        _ record: Groot_V1_InferenceRecord,
-        robot: String,
-        boot: String
-    ) throws(RPCError) -> InferenceRow {
-        let episode = record.episodeID.isEmpty ? nil : try FieldReader.uuid(record.episodeID, "episode_id")
-        let sequence = try FieldReader.count(record.sequence, "sequence")
-        var row = InferenceRow(robot: robot, boot: boot, sequence: sequence, episode: episode)
-        row.requestID = try FieldReader.text(record.requestID, "request_id", limit: FieldLimit.name)
-        row.observationIndex = try FieldReader.count(record.observationIndex, "observation_index")
-        row.worker = try FieldReader.text(record.worker, "worker", limit: FieldLimit.name)
-        row.checkpoint = try FieldReader.text(record.checkpoint, "checkpoint", limit: FieldLimit.checkpoint)
-        row.capturedAtUnixNanoseconds = try FieldReader.wallClock(record.capturedAtUnixNs, "captured_at_unix_ns")
-        row.latency = try FieldReader.count(record.latencyNs, "latency_ns")
-        row.runwayAtSend = record.runwayAtSendNs
-        row.runwayAtArrival = record.runwayAtArrivalNs
-        row.rows = try FieldReader.small(record.rows, "rows")
-        row.staleRows = try FieldReader.small(record.staleRows, "stale_rows")
-        row.attempts = try FieldReader.small(record.attempts, "attempts")
-        row.skew = try FieldReader.count(record.skewNs, "skew_ns")
-        row.encode = try FieldReader.count(record.encodeNs, "encode_ns")
-        row.roundTrip = try FieldReader.count(record.roundTripNs, "round_trip_ns")
-        row.workerQueue = try FieldReader.count(record.timings.queueNs, "timings.queue_ns")
-        row.workerDecode = try FieldReader.count(record.timings.decodeNs, "timings.decode_ns")
-        row.workerPreprocess = try FieldReader.count(record.timings.preprocessNs, "timings.preprocess_ns")
-        row.workerInfer = try FieldReader.count(record.timings.inferNs, "timings.infer_ns")
-        row.workerPostprocess = try FieldReader.count(record.timings.postprocessNs, "timings.postprocess_ns")
-        row.workerEncode = try FieldReader.count(record.timings.encodeNs, "timings.encode_ns")
-        row.batchSize = try FieldReader.small(record.batchSize, "batch_size")
-        row.status = try FieldReader.name(record.status, "status")
-        row.message = try FieldReader.text(record.message, "message", limit: FieldLimit.reason)
-        row.requestBytes = try FieldReader.count(record.requestBytes, "request_bytes")
-        return row
+extension FleetRequests {
+    /// Who asks for a run config, and for which episode.
+    static func assignment(_ request: Groot_V1_AssignRunConfigRequest) throws(RPCError) -> RunConfigQuestion {
+        RunConfigQuestion(
+            robot: try FieldReader.name(request.robot, "robot"),
+            task: try FieldReader.text(request.task, "task", limit: FieldLimit.task),
+            episode: request.episodeID.isEmpty ? nil : try FieldReader.uuid(request.episodeID, "episode_id")
+        )
     }
 }
 

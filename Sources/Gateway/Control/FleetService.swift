@@ -53,19 +53,34 @@ struct FleetService: Groot_V1_Fleet.ServiceProtocol {
         request: ServerRequest<Groot_V1_ReportTelemetryRequest>,
         context: ServerContext
     ) async throws -> ServerResponse<Groot_V1_ReportTelemetryResponse> {
-        let rows = try FleetRequests.inferences(request.message)
-        try Self.checkSpeaker(request.metadata, request.message.robot)
-        try await committing { () throws(StoreError) in _ = try await store.insertInferences(rows) }
+        let batch = try TelemetryReports.batch(request.message)
+        try Self.checkSpeaker(request.metadata, batch.robot)
+        try await committing { () throws(StoreError) in try await store.insertTelemetry(batch) }
         // One transaction: all of the request is committed.
-        let highest = request.message.inferences.map(\.sequence).max() ?? 0
-        return ServerResponse(message: .with { $0.committedSequence = highest })
+        return ServerResponse(message: .with { $0.committedSequence = UInt64(batch.highestSequence ?? 0) })
     }
 
     func assignRunConfig(
         request: ServerRequest<Groot_V1_AssignRunConfigRequest>,
         context: ServerContext
     ) async throws -> ServerResponse<Groot_V1_AssignRunConfigResponse> {
-        throw RPCError(code: .unimplemented, message: "this gateway assigns no run configurations")
+        let question = try FleetRequests.assignment(request.message)
+        try Self.checkSpeaker(request.metadata, question.robot)
+        let assigned: RunConfigVersion?
+        do throws(StoreError) {
+            assigned = try await store.assignedRunConfig(question)
+        } catch {
+            throw RPCError(error)
+        }
+        return ServerResponse(
+            message: .with {
+                guard let assigned else { return }
+                $0.name = assigned.id.name
+                $0.version = UInt32(assigned.id.version)
+                $0.configJson = assigned.configJSON
+                $0.checkpoint = assigned.checkpoint
+            }
+        )
     }
 
     func registerWorker(
@@ -103,6 +118,8 @@ extension RPCError {
             self.init(code: .unavailable, message: "\(error.message); \(retry)", cause: error)
         case .invalidValue:
             self.init(code: .invalidArgument, message: error.message, cause: error)
+        case .notFound:
+            self.init(code: .notFound, message: error.message, cause: error)
         case .conflict:
             self.init(code: .failedPrecondition, message: error.message, cause: error)
         case .rejected, .schemaOutdated, .schemaNewer, .migrationChanged, .toolsMissing, .stateDirectory,

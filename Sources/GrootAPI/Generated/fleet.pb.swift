@@ -450,6 +450,45 @@ package nonisolated struct Groot_V1_ReportTelemetryRequest: Sendable {
 
   package var events: [Groot_V1_Event] = []
 
+  /// Absent when nothing was given up.
+  package var drops: Groot_V1_TelemetryDrops {
+    get {_drops ?? Groot_V1_TelemetryDrops()}
+    set {_drops = newValue}
+  }
+  /// Returns true if `drops` has been explicitly set.
+  package var hasDrops: Bool {self._drops != nil}
+  /// Clears the value of `drops`. Subsequent reads from it will return its default value.
+  package mutating func clearDrops() {self._drops = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _drops: Groot_V1_TelemetryDrops? = nil
+}
+
+/// Records that an agent had to give up, counted since its start.
+package nonisolated struct Groot_V1_TelemetryDrops: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The disk or the spool was full.
+  package var inferences: UInt64 = 0
+
+  package var controlSamples: UInt64 = 0
+
+  package var events: UInt64 = 0
+
+  /// The checksum was wrong when they were read back.
+  package var damaged: UInt64 = 0
+
+  /// The control plane refused them for good.
+  package var refused: UInt64 = 0
+
+  /// Starts and finishes of episodes, given up last of all.
+  package var episodes: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1222,7 +1261,7 @@ nonisolated extension Groot_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReportTelemetryRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}boot\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}boot\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0\u{1}drops\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1235,12 +1274,17 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.inferences) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.controlSamples) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._drops) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.robot.isEmpty {
       try visitor.visitSingularStringField(value: self.robot, fieldNumber: 1)
     }
@@ -1256,6 +1300,9 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
     if !self.events.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.events, fieldNumber: 5)
     }
+    try { if let v = self._drops {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1265,6 +1312,62 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
     if lhs.inferences != rhs.inferences {return false}
     if lhs.controlSamples != rhs.controlSamples {return false}
     if lhs.events != rhs.events {return false}
+    if lhs._drops != rhs._drops {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Groot_V1_TelemetryDrops: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TelemetryDrops"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0\u{1}damaged\0\u{1}refused\0\u{1}episodes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.inferences) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.controlSamples) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.events) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.damaged) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.refused) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.episodes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.inferences != 0 {
+      try visitor.visitSingularUInt64Field(value: self.inferences, fieldNumber: 1)
+    }
+    if self.controlSamples != 0 {
+      try visitor.visitSingularUInt64Field(value: self.controlSamples, fieldNumber: 2)
+    }
+    if self.events != 0 {
+      try visitor.visitSingularUInt64Field(value: self.events, fieldNumber: 3)
+    }
+    if self.damaged != 0 {
+      try visitor.visitSingularUInt64Field(value: self.damaged, fieldNumber: 4)
+    }
+    if self.refused != 0 {
+      try visitor.visitSingularUInt64Field(value: self.refused, fieldNumber: 5)
+    }
+    if self.episodes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.episodes, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_TelemetryDrops, rhs: Groot_V1_TelemetryDrops) -> Bool {
+    if lhs.inferences != rhs.inferences {return false}
+    if lhs.controlSamples != rhs.controlSamples {return false}
+    if lhs.events != rhs.events {return false}
+    if lhs.damaged != rhs.damaged {return false}
+    if lhs.refused != rhs.refused {return false}
+    if lhs.episodes != rhs.episodes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

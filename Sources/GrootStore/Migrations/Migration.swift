@@ -16,13 +16,20 @@ package struct Migration: Sendable {
 
     /// The steps of this program, oldest first; the files lie beside this one and are embedded by the build.
     package static let all = [
-        Migration(
-            version: 1,
-            name: "fleet",
-            up: String(decoding: PackageResources.m0001_fleet_up_sql, as: UTF8.self),
-            down: String(decoding: PackageResources.m0001_fleet_down_sql, as: UTF8.self)
-        )
+        step(1, "fleet", PackageResources.m0001_fleet_up_sql, PackageResources.m0001_fleet_down_sql),
+        step(2, "telemetry", PackageResources.m0002_telemetry_up_sql, PackageResources.m0002_telemetry_down_sql),
+        step(3, "run_configs", PackageResources.m0003_run_configs_up_sql, PackageResources.m0003_run_configs_down_sql),
+        step(4, "views", PackageResources.m0004_views_up_sql, PackageResources.m0004_views_down_sql),
     ]
+
+    private static func step(_ version: Int, _ name: String, _ up: [UInt8], _ down: [UInt8]) -> Migration {
+        Migration(
+            version: version,
+            name: name,
+            up: String(decoding: up, as: UTF8.self),
+            down: String(decoding: down, as: UTF8.self)
+        )
+    }
 }
 
 /// A step that the database says it has.

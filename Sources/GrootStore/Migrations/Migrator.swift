@@ -4,6 +4,8 @@
 /// start together take turns and a failure leaves the database as it was.
 package struct Migrator: Sendable {
     private let migrations: [Migration]
+    /// True when the steps include the one that brings roles along.
+    private var hasRoles: Bool { migrations.contains { $0.name == "views" } }
 
     package init(migrations: [Migration] = Migration.all) {
         self.migrations = migrations
@@ -29,6 +31,7 @@ package struct Migrator: Sendable {
                 )
                 done.append(migration.version)
             }
+            if hasRoles { _ = try connection.fetch(Queries.grantRoles) }
             return done
         }
     }

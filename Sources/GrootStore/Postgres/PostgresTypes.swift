@@ -7,15 +7,18 @@ package enum PostgresType: UInt32, Sendable {
     case integer = 23
     case text = 25
     case double = 701
+    case date = 1082
     case timestamptz = 1184
+    case interval = 1186
     case numeric = 1700
     case uuid = 2950
     case jsonb = 3802
+    case int8multirange = 4536
 }
 
 /// A parameter.
 ///
-/// Its server type is declared by the query; `text` also carries uuid and jsonb.
+/// Its server type is declared by the query; `text` also carries uuid, jsonb, ranges and intervals.
 package enum PostgresValue: Sendable, Hashable {
     case null
     case bool(Bool)

@@ -50,6 +50,13 @@ extension Queries {
         sql: "DELETE FROM groot_migrations WHERE version = $1"
     )
 
+    /// Makes the roles as far as allowed and gives them their rights on what is there now.
+    static let grantRoles = Query(
+        "grant_roles",
+        columns: [PostgresColumn("role", .text), PostgresColumn("state", .text)],
+        sql: "SELECT role, state FROM grant_roles()"
+    ) { (row) throws(StoreError) in (role: try row.text(0), state: try row.text(1)) }
+
     /// SHA-256 of a text in UTF-8, in hex.
     static let textDigest = Query(
         "text_digest",

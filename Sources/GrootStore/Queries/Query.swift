@@ -54,12 +54,21 @@ package enum Queries {
         [
             ping.signature, textDigest.signature,
             lockMigrations.signature, migrationTableExists.signature, appliedMigrations.signature,
-            recordMigration.signature, forgetMigration.signature,
+            recordMigration.signature, forgetMigration.signature, grantRoles.signature,
             databaseExists.signature,
             registerRobot.signature, ensureRobot.signature,
             saveWorker.signature, saveCheckpoint.signature, ensureCheckpoint.signature, saveWorkerCheckpoint.signature,
             saveRunConfig.signature, startEpisode.signature, finishEpisode.signature,
-            insertStagedInferences.signature,
+            lockTelemetryBoot.signature, ensureTelemetryBoot.signature, commitTelemetry.signature,
+            maintainPartitions.signature,
+            useRunConfig.signature, assignedRunConfig.signature, saveRunConfigVersion.signature,
+            runConfigVersion.signature, lockAssignments.signature, assignmentInForce.signature, assignment.signature,
+            canariesInForce.signature,
+            endAssignment.signature, insertAssignment.signature,
+            listEpisodes.signature, showEpisode.signature, episodeEvents.signature, episodeStarvation.signature,
+            listCheckpoints.signature, showCheckpoint.signature, compareCheckpoints.signature,
+            describeCheckpoint.signature, listRunConfigs.signature, listAssignments.signature,
+            listMigrations.signature, listRetention.signature, setRetention.signature,
         ]
 
     static let ping = Query("ping", columns: [PostgresColumn("answer", .integer)], sql: "SELECT 1 AS answer") {

@@ -66,6 +66,7 @@ package struct EpisodeStart: Sendable, Equatable {
     package enum Mode: String, Sendable, CaseIterable {
         case async
         case sync
+        case rtc
     }
 
     package var episode: UUID
@@ -80,6 +81,8 @@ package struct EpisodeStart: Sendable, Equatable {
     package var mode: Mode
     package var sceneSeed: Int64?
     package var startedAtUnixNanoseconds: Int64
+    /// The assigned run config that it started from.
+    package var runConfig: RunConfigName?
 
     package init(
         episode: UUID,
@@ -91,7 +94,8 @@ package struct EpisodeStart: Sendable, Equatable {
         runConfigJSON: String,
         mode: Mode,
         sceneSeed: Int64?,
-        startedAtUnixNanoseconds: Int64
+        startedAtUnixNanoseconds: Int64,
+        runConfig: RunConfigName? = nil
     ) {
         self.episode = episode
         self.robot = robot
@@ -103,6 +107,7 @@ package struct EpisodeStart: Sendable, Equatable {
         self.mode = mode
         self.sceneSeed = sceneSeed
         self.startedAtUnixNanoseconds = startedAtUnixNanoseconds
+        self.runConfig = runConfig
     }
 }
 
@@ -127,6 +132,8 @@ package struct EpisodeFinish: Sendable, Equatable {
     package var limitedTicks: Int64
     package var chunks: Int64
     package var failedInferences: Int64
+    /// What the operator wrote.
+    package var notes: String
 
     package init(
         episode: UUID,
@@ -141,7 +148,8 @@ package struct EpisodeFinish: Sendable, Equatable {
         missedCycles: Int64,
         limitedTicks: Int64,
         chunks: Int64,
-        failedInferences: Int64
+        failedInferences: Int64,
+        notes: String = ""
     ) {
         self.episode = episode
         self.robot = robot
@@ -156,5 +164,6 @@ package struct EpisodeFinish: Sendable, Equatable {
         self.limitedTicks = limitedTicks
         self.chunks = chunks
         self.failedInferences = failedInferences
+        self.notes = notes
     }
 }

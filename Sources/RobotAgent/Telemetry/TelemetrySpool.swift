@@ -1,9 +1,10 @@
 package import Foundation
 import GRPCCore
 package import GrootAPI
-import GrootCore
+package import GrootCore
 package import Logging
 import SwiftProtobuf
+import Synchronization
 
 /// The control plane as telemetry needs it.
 package protocol FleetReporting: Sendable {
@@ -14,108 +15,217 @@ package protocol FleetReporting: Sendable {
     func report(_ request: Groot_V1_ReportTelemetryRequest) async throws -> UInt64
 }
 
-/// Keeps what happened until the gateway has committed it; never in the way of control.
+/// Keeps what happened on disk until the gateway has committed it; never in the way of control.
 ///
-/// Entries go to disk first and are sent in order, this boot's after those of earlier boots. An entry
-/// that the control plane refuses for good (invalid argument) is dropped with an error line, because
-/// nothing behind it would ever be sent otherwise.
-package actor TelemetrySpool {
+/// Any thread; the files are behind one lock that is held for a write, never for a wait on the network or for the disk
+/// to be safe. When `append` returns, the entry survives the death of the process; entries about episodes survive a loss
+/// of power as well, details within `synchronizeInterval`. Entries that the control plane refuses for good are given up with
+/// an error line, because nothing behind them would ever be sent otherwise.
+package final class TelemetrySpool: Sendable {
     /// Records per call.
-    package static let batchSize = 500
+    package static let batchSize = 1000
+    /// Details wait so long for company, unless a call is full.
+    static let linger: Duration = .milliseconds(500)
+    /// Details that are older than this survive a loss of power.
+    static let synchronizeInterval: Duration = .seconds(1)
 
+    private struct State {
+        var store: SpoolStore
+        var failures = RateLimit(every: .seconds(5))
+        var problems = RateLimit(every: .seconds(5))
+        var lossesSaid: UInt64 = 0
+    }
+
+    private let robot: String
     private let logger: Logger
-    private var files: [SpoolFile]
-    private var refused: UInt64 = 0
+    private let storage: any SpoolStorage
+    private let state: Mutex<State>
+    private let metrics: SpoolMetrics
     private let signal: AsyncStream<Void>
     private let signalled: AsyncStream<Void>.Continuation
-    private var failures = RateLimit(every: .seconds(5))
 
-    package init(
+    /// - Throws: `AgentError` when the directory cannot be used or another agent uses it.
+    package convenience init(
         directory: URL,
         robot: String,
         boot: String,
         limits: SpoolState.Limits = .init(),
+        metrics: MetricsRegistry = MetricsRegistry(),
         logger: Logger
     ) throws(AgentError) {
+        try self.init(
+            storage: try SpoolFolder(directory),
+            robot: robot,
+            boot: boot,
+            limits: limits,
+            metrics: metrics,
+            logger: logger
+        )
+    }
+
+    package init(
+        storage: any SpoolStorage,
+        robot: String,
+        boot: String,
+        limits: SpoolState.Limits = .init(),
+        metrics: MetricsRegistry = MetricsRegistry(),
+        logger: Logger
+    ) throws(AgentError) {
+        self.robot = robot
         self.logger = logger
+        self.storage = storage
+        self.metrics = SpoolMetrics(metrics)
         (signal, signalled) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        var files: [SpoolFile] = []
-        for old in SpoolFile.leftBehind(in: directory, robot: robot) where old != boot {
-            files.append(try SpoolFile(directory: directory, robot: robot, boot: old, limits: limits))
+        let store: SpoolStore
+        do {
+            store = try SpoolStore(storage: storage, robot: robot, boot: boot, limits: limits)
+        } catch {
+            throw AgentError(.spool, "the spool cannot be read; choose another --state-dir", cause: error)
         }
-        files.append(try SpoolFile(directory: directory, robot: robot, boot: boot, limits: limits))
-        self.files = files
-        let waiting = files.reduce(0) { $0 + $1.state.waitingCount }
+        state = Mutex(State(store: store))
+        self.metrics.update(store)
+        let waiting = store.waitingCount
         if waiting > 0 {
             logger.info("an earlier run left telemetry to report", metadata: ["count": "\(waiting)"])
         }
     }
 
-    package func append(_ request: Groot_V1_RegisterRobotRequest) {
-        store(.register) { _ in try request.serializedBytes() }
+    package func append(_ request: Groot_V1_RegisterRobotRequest) async {
+        keep(.register) { _ in try request.serializedBytes() }
     }
 
-    package func append(_ request: Groot_V1_StartEpisodeRequest) {
-        store(.start) { _ in try request.serializedBytes() }
+    package func append(_ request: Groot_V1_StartEpisodeRequest) async {
+        keep(.start) { _ in try request.serializedBytes() }
     }
 
-    package func append(_ request: Groot_V1_FinishEpisodeRequest) {
-        store(.finish) { _ in try request.serializedBytes() }
+    package func append(_ request: Groot_V1_FinishEpisodeRequest) async {
+        keep(.finish) { _ in try request.serializedBytes() }
     }
 
-    package func append(_ record: Groot_V1_InferenceRecord) {
-        store(.inference) { number in
+    package func append(_ record: Groot_V1_InferenceRecord) async {
+        keep(.inference) { number in
             var record = record
             record.sequence = number
             return try record.serializedBytes()
         }
     }
 
-    /// Entries that are not committed yet.
-    package var waitingCount: Int { files.reduce(0) { $0 + $1.state.waitingCount } }
-    /// Records that found the spool full.
-    package var droppedCount: UInt64 { files.reduce(0) { $0 + $1.state.dropped } }
+    package func append(_ sample: Groot_V1_ControlSample) async {
+        keep(.controlSample) { number in
+            var sample = sample
+            sample.sequence = number
+            return try sample.serializedBytes()
+        }
+    }
 
+    package func append(_ event: Groot_V1_Event) async {
+        keep(.event) { number in
+            var event = event
+            event.sequence = number
+            return try event.serializedBytes()
+        }
+    }
+
+    /// Entries that are not committed yet.
+    package var waitingCount: Int { get async { state.withLock { $0.store.waitingCount } } }
+    /// Entries that were given up since the start.
+    package var droppedCount: UInt64 { get async { losses.total } }
+    package var losses: SpoolLosses { state.withLock { $0.store.losses } }
+
+    /// Deletes files of which everything is committed; the last call of a run.
+    package func close() async {
+        state.withLock { $0.store.removeFinished() }
+    }
+
+    private func keep(_ kind: SpoolEntry.Kind, payload: (UInt64) throws -> [UInt8]) {
+        let result = Result { () throws -> String? in
+            try state.withLock { state in
+                let file = try state.store.append(kind, payload: payload)
+                metrics.update(state.store)
+                complain(&state)
+                return file
+            }
+        }
+        switch result {
+        case .success(let file):
+            // Outside the lock: a slow disk must not hold up those who add details.
+            if kind.lane == .episodes, let file { synchronize(file) }
+        case .failure(let error):
+            logger.error("a record cannot be encoded", metadata: ["error": "\(error)"])
+        }
+        signalled.yield()
+    }
+
+    /// Says what went wrong with the disk and what was lost, at most every few seconds.
+    private func complain(_ state: inout State) {
+        let lost = state.store.losses.total
+        guard state.store.lastProblem != nil || lost > state.lossesSaid,
+            let suppressed = state.problems.admit(at: .now())
+        else { return }
+        var metadata: Logger.Metadata = ["lost": "\(lost)", "suppressed": "\(suppressed)"]
+        if let problem = state.store.lastProblem { metadata["error"] = "\(problem)" }
+        state.lossesSaid = lost
+        logger.error("the spool cannot keep everything; the oldest details go first", metadata: metadata)
+    }
+
+    private func synchronize(_ file: String) {
+        do throws(SpoolStorageError) {
+            try storage.synchronize(file)
+        } catch {
+            logger.warning("the spool may not survive a loss of power", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension TelemetrySpool {
     /// Sends until cancelled. Failures are repeated with growing, jittered pauses.
     package func run(to fleet: some FleetReporting) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.keepSynchronized() }
+            await send(to: fleet)
+            group.cancelAll()
+        }
+    }
+
+    private func keepSynchronized() async {
+        while !Task.isCancelled {
+            for file in state.withLock({ $0.store.takeUnsynchronized() }) { synchronize(file) }
+            // Cancellation is seen at the head of the loop.
+            try? await Task.sleep(for: Self.synchronizeInterval)
+        }
+    }
+
+    private func send(to fleet: some FleetReporting) async {
         var pause = Duration.milliseconds(200)
         var limit = Self.batchSize
         while !Task.isCancelled {
-            removeFinishedFiles()
-            guard let index = files.firstIndex(where: { !$0.state.isEmpty }),
-                let batch = files[index].state.nextBatch(limit: limit)
-            else {
+            guard let batch = state.withLock({ $0.store.nextBatch(limit: limit) }) else {
                 for await _ in signal { break }
                 continue
             }
-            let file = files[index]
             do {
-                let committed = try await send(batch, of: file, to: fleet)
-                commit(boot: file.boot, through: committed)
+                try await send(batch, to: fleet)
+                finish(batch)
                 pause = .milliseconds(200)
+                limit = Self.batchSize
+                await waitForCompany(after: batch)
             } catch {
-                if let failure = error as? RPCError, failure.code == .invalidArgument {
-                    if batch.count > 1 {
+                if let refusal = Self.refusal(error) {
+                    if batch.entries.count > 1 {
                         // One of many: find it.
-                        limit = 1
+                        limit = max(1, batch.entries.count / 2)
                         continue
                     }
                     logger.error(
                         "the control plane refuses a record for good",
-                        metadata: ["error": "\(failure.message)"]
+                        metadata: ["error": "\(refusal.message)"]
                     )
-                    refused += 1
-                    commit(boot: file.boot, through: batch.lastNumber)
+                    finish(batch, refused: 1)
                     limit = Self.batchSize
                     continue
                 }
                 if Task.isCancelled { return }
-                if let suppressed = failures.admit(at: .now()) {
-                    logger.warning(
-                        "telemetry waits on disk",
-                        metadata: ["error": "\(error)", "waiting": "\(waitingCount)", "suppressed": "\(suppressed)"]
-                    )
-                }
+                report(error)
                 // Cancellation ends the loop at its head.
                 try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
                 pause = min(pause * 2, .seconds(5))
@@ -123,76 +233,66 @@ package actor TelemetrySpool {
         }
     }
 
-    private func send(
-        _ batch: SpoolState.Batch,
-        of file: SpoolFile,
-        to fleet: some FleetReporting
-    ) async throws -> UInt64 {
-        switch batch {
-        case .register(let entry):
-            try await fleet.register(Groot_V1_RegisterRobotRequest(serializedBytes: entry.payload))
-        case .start(let entry):
-            try await fleet.start(Groot_V1_StartEpisodeRequest(serializedBytes: entry.payload))
-        case .finish(let entry):
-            try await fleet.finish(Groot_V1_FinishEpisodeRequest(serializedBytes: entry.payload))
-        case .inferences(let entries):
+    private func send(_ batch: SpoolStore.Batch, to fleet: some FleetReporting) async throws {
+        guard let first = batch.entries.first else { return }
+        switch first.kind {
+        case .register: try await fleet.register(Groot_V1_RegisterRobotRequest(serializedBytes: first.payload))
+        case .start: try await fleet.start(Groot_V1_StartEpisodeRequest(serializedBytes: first.payload))
+        case .finish: try await fleet.finish(Groot_V1_FinishEpisodeRequest(serializedBytes: first.payload))
+        case .inference, .controlSample, .event, .drops:
             var request = Groot_V1_ReportTelemetryRequest()
-            request.robot = file.robot
-            request.boot = file.boot
-            request.inferences = try entries.map { try Groot_V1_InferenceRecord(serializedBytes: $0.payload) }
-            let committed = try await fleet.report(request)
-            guard committed >= firstNumber(of: batch) else {
-                throw AgentError(.unavailable, "the control plane answered without committing anything")
+            request.robot = robot
+            request.boot = batch.boot
+            var highest: UInt64 = 0
+            for entry in batch.entries {
+                switch entry.kind {
+                case .inference: request.inferences.append(try .init(serializedBytes: entry.payload))
+                case .controlSample: request.controlSamples.append(try .init(serializedBytes: entry.payload))
+                case .event: request.events.append(try .init(serializedBytes: entry.payload))
+                case .drops: request.drops = try .init(serializedBytes: entry.payload)
+                case .register, .start, .finish: continue
+                }
+                if entry.kind.lane == .details { highest = max(highest, entry.number) }
             }
-            return min(committed, batch.lastNumber)
-        }
-        return batch.lastNumber
-    }
-
-    private func commit(boot: String, through number: UInt64) {
-        guard let index = files.firstIndex(where: { $0.boot == boot }) else { return }
-        do {
-            try files[index].committed(through: number)
-        } catch {
-            logger.error("the spool cannot be written", metadata: ["error": "\(error)"])
-        }
-    }
-
-    private func store(_ kind: SpoolEntry.Kind, payload: (UInt64) throws -> [UInt8]) {
-        do {
-            try files[files.count - 1].append(kind, payload: payload)
-        } catch {
-            logger.error("the spool cannot be written", metadata: ["error": "\(error)"])
-        }
-        signalled.yield()
-    }
-
-    /// Earlier boots that have nothing to say any more leave the disk; the current one stays last.
-    private func removeFinishedFiles() {
-        for index in files.indices.dropLast().reversed() where files[index].state.isEmpty {
-            do {
-                try files[index].remove()
-            } catch {
-                logger.warning("a finished spool file could not be removed", metadata: ["error": "\(error)"])
+            guard try await fleet.report(request) >= highest else {
+                throw AgentError(.unavailable, "the control plane answered without committing everything")
             }
-            files.remove(at: index)
         }
     }
 
-    /// Removes the current boot's file too when it is empty; the last call of a run.
-    package func close() {
-        removeFinishedFiles()
-        guard let last = files.last, files.count == 1, last.state.isEmpty else { return }
-        do {
-            try last.remove()
-            files.removeAll()
-        } catch {
-            logger.warning("a finished spool file could not be removed", metadata: ["error": "\(error)"])
+    private func finish(_ batch: SpoolStore.Batch, refused: Int = 0) {
+        state.withLock { state in
+            state.store.committed(batch, refused: refused)
+            metrics.update(state.store)
         }
     }
 
-    private func firstNumber(of batch: SpoolState.Batch) -> UInt64 {
-        if case .inferences(let entries) = batch { return entries.first?.number ?? 0 }
-        return batch.lastNumber
+    /// A call for every single record would cost the database more than the record.
+    private func waitForCompany(after batch: SpoolStore.Batch) async {
+        guard batch.entries.first?.kind.lane == .details,
+            state.withLock({ $0.store.waitingDetails }) < Self.batchSize / 2
+        else { return }
+        // Cancellation is seen by the caller.
+        try? await Task.sleep(for: Self.linger)
+    }
+
+    private func report(_ error: any Error) {
+        let said = state.withLock { state in
+            state.failures.admit(at: .now()).map { (suppressed: $0, waiting: state.store.waitingCount) }
+        }
+        guard let said else { return }
+        logger.warning(
+            "telemetry waits on disk",
+            metadata: ["error": "\(error)", "waiting": "\(said.waiting)", "suppressed": "\(said.suppressed)"]
+        )
+    }
+
+    /// Answers that no repetition changes. A wrong identity is not among them: its certificate can be corrected.
+    private static func refusal(_ error: any Error) -> RPCError? {
+        guard let error = error as? RPCError else { return nil }
+        switch error.code {
+        case .invalidArgument, .failedPrecondition: return error
+        default: return nil
+        }
     }
 }

@@ -82,17 +82,17 @@ struct FleetRequestsTests {
     @Test func telemetryNamesTheRecordAndTheField() throws {
         var request = FleetSample.telemetry("r1", 0..<3)
         request.inferences[2].status = ""
-        #expect(try refusal { try FleetRequests.inferences(request) } == "inferences[2].status: must not be empty")
+        #expect(try refusal { try TelemetryReports.batch(request) } == "inferences[2].status: must not be empty")
         request.inferences[2].status = "OK"
         request.inferences[1].timings.inferNs = .max
-        #expect(try refusal { try FleetRequests.inferences(request) }.hasPrefix("inferences[1].timings.infer_ns: "))
+        #expect(try refusal { try TelemetryReports.batch(request) }.hasPrefix("inferences[1].timings.infer_ns: "))
     }
 
     @Test func batchOfTenThousandIsTheLimit() throws {
         var request = FleetSample.telemetry("r1", 0..<10_000)
-        #expect(try FleetRequests.inferences(request).count == 10_000)
+        #expect(try TelemetryReports.batch(request).count == 10_000)
         #expect(try request.serializedData().count < FleetControlPlane.maxRequestBytes)
         request.inferences.append(request.inferences[0])
-        #expect(try refusal { try FleetRequests.inferences(request) }.contains("10001 records"))
+        #expect(try refusal { try TelemetryReports.batch(request) }.contains("10001 records"))
     }
 }

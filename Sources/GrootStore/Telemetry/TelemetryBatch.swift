@@ -1,0 +1,52 @@
+/// What one report brings, ready to be copied.
+package struct TelemetryBatch: Sendable {
+    package let robot: String
+    package let boot: String
+    package var inferences: CopyRows
+    package var controlSamples: CopyRows
+    package var events: CopyRows
+    package var drops = TelemetryDrops()
+
+    package init(robot: String, boot: String, inferences: Int = 0, controlSamples: Int = 0, events: Int = 0) {
+        self.robot = robot
+        self.boot = boot
+        self.inferences = CopyRows(table: .inferences, robot: robot, boot: boot, expectedRows: inferences)
+        self.controlSamples = CopyRows(table: .controlSamples, robot: robot, boot: boot, expectedRows: controlSamples)
+        self.events = CopyRows(table: .events, robot: robot, boot: boot, expectedRows: events)
+    }
+
+    package var count: Int { inferences.count + controlSamples.count + events.count }
+    package var highestSequence: Int64? { tables.compactMap { $0.sequences.max() }.max() }
+    var isEmpty: Bool { count == 0 && drops == TelemetryDrops() }
+    var tables: [CopyRows] { [inferences, controlSamples, events] }
+    var sequences: [Int64] { tables.flatMap(\.sequences) }
+}
+
+/// What an agent had to give up, counted since its start.
+package struct TelemetryDrops: Sendable, Equatable {
+    package var inferences: Int64
+    package var controlSamples: Int64
+    package var events: Int64
+    /// Records that could not be read back.
+    package var damaged: Int64
+    /// Records that the control plane refused for good.
+    package var refused: Int64
+    /// Starts and finishes.
+    package var episodes: Int64
+
+    package init(
+        inferences: Int64 = 0,
+        controlSamples: Int64 = 0,
+        events: Int64 = 0,
+        damaged: Int64 = 0,
+        refused: Int64 = 0,
+        episodes: Int64 = 0
+    ) {
+        self.inferences = inferences
+        self.controlSamples = controlSamples
+        self.events = events
+        self.damaged = damaged
+        self.refused = refused
+        self.episodes = episodes
+    }
+}
