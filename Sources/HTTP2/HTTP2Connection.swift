@@ -56,6 +56,8 @@ package final class HTTP2Connection: ChannelInboundHandler {
     }
 
     package var openStreams: Int { streams.count }
+    /// Streams that the peer takes at a time.
+    package var streamLimit: Int { session?.remoteMaxConcurrentStreams ?? 0 }
     package var canOpenStream: Bool {
         !isClosed && !isDraining && streams.count < (session?.remoteMaxConcurrentStreams ?? 0)
     }

@@ -29,7 +29,6 @@ final class GatewayFixture: Sendable {
     ) async throws {
         var configuration = GatewayConfiguration()
         configuration.listen = .tcp(host: "127.0.0.1", port: 0)
-        configuration.workers = workers
         change(&configuration)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -42,6 +41,7 @@ final class GatewayFixture: Sendable {
         ) { report in
             reports.add(report)
         }
+        for worker in workers { _ = dataPlane.add(worker, source: .flag) }
         let address = try await dataPlane.start()
         self.address = address
         let loop = group.next()
@@ -61,6 +61,7 @@ final class GatewayFixture: Sendable {
 
     func infer(
         _ size: Int = 100,
+        robot: String = "r1",
         extra: [(String, String)] = [],
         path: String = "/groot.v1.Inference/Infer",
         timeout: String? = "5S"
@@ -69,7 +70,7 @@ final class GatewayFixture: Sendable {
         return try await connection.eventLoop.flatSubmit {
             var headers = HTTP2Headers([
                 (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "gateway"),
-                ("content-type", "application/grpc"), ("te", "trailers"), ("groot-robot", "r1"),
+                ("content-type", "application/grpc"), ("te", "trailers"), ("groot-robot", robot),
             ])
             if let timeout { headers.add("grpc-timeout", timeout) }
             for (name, value) in extra { headers.add(name, value) }

@@ -95,10 +95,4 @@ struct ProxyPartsTests {
             try RequestHead(headers, at: at(0), configuration: GatewayConfiguration())
         }
     }
-
-    @Test
-    func duplicateWorkersAreAUsageError() {
-        #expect(throws: (any Error).self) { try Main.parse(["--workers", "w1,w1:8090"]) }
-        #expect(throws: Never.self) { try Main.parse(["--workers", "w1,w2"]) }
-    }
 }

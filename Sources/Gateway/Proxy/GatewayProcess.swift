@@ -11,14 +11,19 @@ struct GatewayProcess {
     private let admin: AdminServer
     private let reports: AsyncStream<WorkerReport>
     private let dataPlane: DataPlaneService
-    private let configuration: GatewayConfiguration
+    private let directory: WorkerDirectory
+    private let reload: ReloadService
+    private let drainBudget: Duration
     private let logger: Logger
 
+    /// - Parameter reload: reads the settings again; throws when they would not hold.
     init(
-        _ checked: Main.Checked,
+        _ settings: GatewaySettings,
         control: any ControlPlaneService,
+        directory: WorkerDirectory,
         registry: MetricsRegistry,
-        logger: Logger
+        logger: Logger,
+        reload: @escaping @Sendable () throws -> GatewaySettings
     ) {
         let (reports, continuation) = AsyncStream.makeStream(
             of: WorkerReport.self,
@@ -29,11 +34,13 @@ struct GatewayProcess {
         let running = LatestValue<DataPlane>()
         self.control = control
         self.reports = reports
-        self.configuration = checked.gateway
+        self.directory = directory
+        drainBudget = settings.gateway.drainBudget
         self.logger = logger
-        dataPlane = DataPlaneService(control: control, running: running, logger: logger) { endpoint in
+        dataPlane = DataPlaneService(control: control, directory: directory, running: running, logger: logger) {
+            endpoint in
             await DataPlane(
-                configuration: checked.gateway,
+                configuration: settings.gateway,
                 control: endpoint,
                 registry: registry,
                 logger: logger
@@ -41,7 +48,20 @@ struct GatewayProcess {
                 continuation.yield(report)
             }
         }
-        admin = AdminServer(host: checked.admin.host, port: checked.admin.port, metrics: registry, logger: logger) {
+        self.reload = ReloadService(
+            current: settings,
+            read: reload,
+            directory: directory,
+            running: running,
+            logger: logger
+        )
+        admin = AdminServer(
+            host: settings.admin.host,
+            port: settings.admin.port,
+            metrics: registry,
+            logger: logger,
+            actions: GatewayAdmin.actions(running, logger: logger)
+        ) {
             guard let dataPlane = running.peek() else { return "the control plane is starting" }
             return dataPlane.notReadyReason ?? control.notReadyReason
         }
@@ -53,13 +73,15 @@ struct GatewayProcess {
             services: [
                 .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: directory, successTerminationBehavior: .ignore),
+                .init(service: reload, successTerminationBehavior: .ignore),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
                 .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )
-        group.maximumGracefulShutdownDuration = configuration.drainBudget + .seconds(5)
+        group.maximumGracefulShutdownDuration = drainBudget + .seconds(5)
         try await ServiceGroup(configuration: group).run()
     }
 }
@@ -99,6 +121,7 @@ private struct ReportService: Service {
 
 private struct DataPlaneService: Service {
     let control: any ControlPlaneService
+    let directory: WorkerDirectory
     /// Where others find the data plane once it runs.
     let running: LatestValue<DataPlane>
     let logger: Logger
@@ -107,11 +130,40 @@ private struct DataPlaneService: Service {
     func run() async throws {
         let dataPlane = await make(try await control.endpoint)
         running.store(dataPlane)
+        directory.attach(to: dataPlane)
         let address = try await dataPlane.start()
         logger.info("listens", metadata: ["peer": "\(address)"])
         // Both a signal and cancellation end the wait; either way what is in flight gets its budget.
         try? await gracefulShutdown()
         logger.info("drains")
         await dataPlane.stop()
+    }
+}
+
+/// Reads the settings again on SIGHUP. What would not hold changes nothing.
+private struct ReloadService: Service {
+    let current: GatewaySettings
+    let read: @Sendable () throws -> GatewaySettings
+    let directory: WorkerDirectory
+    let running: LatestValue<DataPlane>
+    let logger: Logger
+
+    func run() async throws {
+        var current = current
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            do {
+                let new = try read()
+                for setting in Setting.all where !setting.isLive && setting.show(current) != setting.show(new) {
+                    logger.warning("takes effect with the next start", metadata: ["setting": "\(setting.key)"])
+                }
+                LogSetup.level = new.logLevel
+                running.peek()?.reconfigure(new.gateway)
+                directory.reconfigure(new.directory)
+                current = new
+                logger.notice("settings read again")
+            } catch {
+                logger.error("settings not taken over; the old ones hold", metadata: ["error": "\(error)"])
+            }
+        }
     }
 }
