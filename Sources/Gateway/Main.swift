@@ -3,6 +3,7 @@ import Foundation
 import GrootAPI
 import GrootCore
 import GrootStore
+import HTTP2
 import Logging
 
 /// Entry point of `groot-gateway`: parse, log, control plane, data plane, admin, drain.
@@ -34,6 +35,21 @@ struct Main: AsyncParsableCommand {
 
     @Option(help: "Directory for what the gateway keeps.")
     var stateDir = ".state/gateway"
+
+    @Option(help: "PEM file with the gateway's certificate (then its intermediates): robots connect over TLS.")
+    var tlsCertificate: String?
+
+    @Option(help: "PEM file with the key of --tls-certificate, without a pass phrase.")
+    var tlsKey: String?
+
+    @Option(help: "PEM file with the authority of the robots' certificates: each must show one, and speaks for itself.")
+    var tlsAuthority: String?
+
+    @Option(help: "File with serial numbers of certificates that are refused, one a line.")
+    var tlsRevoked: String?
+
+    @Option(help: "PEM file with the authority of the workers' certificates: the gateway speaks TLS to workers.")
+    var workerTlsAuthority: String?
 
     @Option(help: "Threads for the data plane.")
     var eventLoops = 1
@@ -78,6 +94,32 @@ struct Main: AsyncParsableCommand {
         case .tcp(let host, let port): adminAddress = (host, port)
         case .unix: problems.append("--admin: must be host:port")
         case nil: break
+        }
+        func certificates(_ side: TLSContextSource.Side, _ configuration: TLSConfiguration) -> TLSContextSource? {
+            do throws(HTTP2Error) {
+                return try TLSContextSource(side, configuration)
+            } catch {
+                problems.append("TLS: \(error)")
+                return nil
+            }
+        }
+        if tlsCertificate != nil || tlsKey != nil || tlsAuthority != nil || tlsRevoked != nil {
+            gateway.tls = certificates(
+                .server,
+                TLSConfiguration(certificate: tlsCertificate, key: tlsKey, authority: tlsAuthority, revoked: tlsRevoked)
+            )
+        }
+        if let workerTlsAuthority {
+            // To workers the gateway shows the certificate that robots see.
+            gateway.workerTLS = certificates(
+                .client,
+                TLSConfiguration(
+                    certificate: tlsCertificate,
+                    key: tlsKey,
+                    authority: workerTlsAuthority,
+                    revoked: tlsRevoked
+                )
+            )
         }
         let level = Logger.Level(rawValue: logLevel)
         if level == nil { problems.append("--log-level: \"\(logLevel)\" is no level") }

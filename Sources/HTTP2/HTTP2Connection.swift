@@ -13,6 +13,8 @@ package final class HTTP2Connection: ChannelInboundHandler {
     package struct Observer {
         /// Servers: who handles a new stream. Nil refuses it.
         package var streamOpened: ((HTTP2Stream) -> (any HTTP2StreamHandler)?)?
+        /// TLS: the handshake is done, or why it failed.
+        package var secured: ((Result<TLSPeer, HTTP2Error>) -> Void)?
         /// The peer's SETTINGS arrived: it speaks HTTP/2.
         package var ready: (() -> Void)?
         /// The peer takes no more streams; the streams it has not seen are closed as `neverProcessed`.
@@ -29,6 +31,8 @@ package final class HTTP2Connection: ChannelInboundHandler {
     /// The peer sent GOAWAY, or we drain.
     package private(set) var isDraining = false
     package private(set) var isClosed = false
+    /// What TLS says of the peer; nil on cleartext connections.
+    package private(set) var peer: TLSPeer?
 
     let role: NGHTTP2Session.Role
     let limits: HTTP2Limits
@@ -158,8 +162,17 @@ package final class HTTP2Connection: ChannelInboundHandler {
         if context.channel.isWritable { scheduleFlush() }
     }
 
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let peer = event as? TLSPeer {
+            self.peer = peer
+            observer.secured?(.success(peer))
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         closeReason = "\(error)"
+        if peer == nil, let error = error as? HTTP2Error, error.code == .tls { observer.secured?(.failure(error)) }
         context.close(promise: nil)
     }
 

@@ -13,6 +13,8 @@ package struct HTTP2Error: Error, CustomStringConvertible {
         case timedOut
         /// The peer sent more than the caller was ready to take.
         case tooLarge
+        /// TLS material cannot be used, or the handshake failed.
+        case tls
     }
 
     package var code: Code

@@ -28,6 +28,8 @@ package final class HTTP2Stream {
         self.connection = connection
     }
 
+    /// What TLS says of the peer; nil on cleartext connections.
+    package var peer: TLSPeer? { connection?.peer }
     /// True after `finish`, `send(trailers:)` or headers with `endStream`.
     package var localFinished: Bool { finished }
     package var eventLoop: (any EventLoop)? { connection?.eventLoop }

@@ -12,12 +12,20 @@ final class EchoServer: Sendable {
     fileprivate let received = Atomic<Int>(0)
     var openedStreams: Int { opened.load(ordering: .relaxed) }
     var receivedBytes: Int { received.load(ordering: .relaxed) }
+    private let handshakes = Mutex<[Result<TLSPeer, HTTP2Error>]>([])
+    /// TLS handshakes, in the order in which they ended.
+    var secured: [Result<TLSPeer, HTTP2Error>] { handshakes.withLock { $0 } }
+    /// Why handshakes failed.
+    var reasons: [String] {
+        secured.compactMap { if case .failure(let error) = $0 { error.message } else { nil } }
+    }
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    init(limits: HTTP2Limits = HTTP2Limits()) {
+    init(limits: HTTP2Limits = HTTP2Limits(), tls: TLSContextSource? = nil) {
         let hook = Hook()
-        server = HTTP2Server(group: group, limits: limits) { _ in
+        server = HTTP2Server(group: group, limits: limits, tls: tls) { _ in
             var observer = HTTP2Connection.Observer()
+            observer.secured = { result in hook.owner?.handshakes.withLock { $0.append(result) } }
             observer.streamOpened = { stream in hook.owner.map { EchoHandler(stream: stream, owner: $0) } }
             return observer
         }
@@ -100,12 +108,19 @@ final class TestClient: Sendable {
     var isGoneAway: Bool { flags.goneAway.load(ordering: .relaxed) }
     var isClosed: Bool { flags.closed.load(ordering: .relaxed) }
 
-    init(_ endpoint: Endpoint, limits: HTTP2Limits = HTTP2Limits()) async throws {
+    let peer: TLSPeer?
+
+    init(
+        _ endpoint: Endpoint,
+        limits: HTTP2Limits = HTTP2Limits(),
+        tls: TLSContextSource? = nil,
+        serverName: String? = nil
+    ) async throws {
         let loop = group.next()
         let ready = loop.makePromise(of: Void.self)
         let flags = Flags()
         self.flags = flags
-        connection = try await loop.submit {
+        let connection = try await loop.submit {
             var observer = HTTP2Connection.Observer()
             observer.ready = { ready.succeed() }
             observer.goAway = { flags.goneAway.store(true, ordering: .relaxed) }
@@ -114,11 +129,20 @@ final class TestClient: Sendable {
                 ready.fail(HTTP2Error(.connectionClosed, reason))
             }
             return NIOLoopBound(
-                HTTP2Client.connect(to: endpoint, on: loop, limits: limits, observer: observer),
+                HTTP2Client.connect(
+                    to: endpoint,
+                    on: loop,
+                    limits: limits,
+                    tls: tls,
+                    serverName: serverName,
+                    observer: observer
+                ),
                 eventLoop: loop
             )
         }.get()
+        self.connection = connection
         try await ready.futureResult.get()
+        peer = try await loop.submit { connection.value.peer }.get()
     }
 
     func call(_ path: String, _ body: Int, extra: [(String, String)] = [], timeout: Duration = .seconds(20))

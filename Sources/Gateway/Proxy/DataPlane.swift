@@ -44,8 +44,9 @@ final class DataPlane: Sendable {
         self.shared = shared
         self.group = group
         self.pools = pools
-        self.server = HTTP2Server(group: group, limits: configuration.http2) { loop in
+        self.server = HTTP2Server(group: group, limits: configuration.http2, tls: configuration.tls) { loop in
             var observer = HTTP2Connection.Observer()
+            observer.secured = { shared.secured($0) }
             observer.streamOpened = { stream in
                 found[ObjectIdentifier(loop)].map { ProxyRequest(stream: stream, pool: $0.value) }
             }
@@ -68,6 +69,22 @@ final class DataPlane: Sendable {
         } catch {
             throw GatewayError(code: .address, message: error.message, cause: error.cause)
         }
+    }
+
+    /// Reads certificates, keys, authorities and revocations again, for connections from now on; those of revoked peers
+    /// are closed. What cannot be used is logged and leaves what was there in force.
+    func reloadCertificates() {
+        for source in [shared.configuration.tls, shared.configuration.workerTLS].compactMap(\.self) {
+            do throws(HTTP2Error) {
+                guard try source.reload() else { continue }
+                let file = source.configuration.certificate ?? source.configuration.authority
+                shared.logger.info("certificates reloaded", metadata: ["file": "\(file ?? "")"])
+                server.closeRevoked()
+            } catch {
+                shared.logger.error("certificates not reloaded; the old ones stay", metadata: ["error": "\(error)"])
+            }
+        }
+        shared.noteCertificateExpiry()
     }
 
     /// Takes no more requests, finishes those in flight within the budget, and stops everything.

@@ -8,6 +8,10 @@ struct GatewayConfiguration: Sendable {
     /// One loop owns everything and needs no locks in practice; more share only the balancer.
     var eventLoops = 1
     var http2 = HTTP2Limits()
+    /// Certificates towards robots; nil listens in cleartext.
+    var tls: TLSContextSource?
+    /// Certificates towards workers; nil speaks cleartext to them.
+    var workerTLS: TLSContextSource?
     var health = HealthMachine.Configuration()
     var balancer = Balancer.Configuration()
     /// Request bytes kept per request for a retry; larger bodies pass but are not repeated.

@@ -56,6 +56,9 @@ struct GatewayMetrics: Sendable {
     let bytesIn: Counter
     let bytesOut: Counter
     let requestTime: DurationHistogram
+    let handshakes: Counter
+    let failedHandshakes: Counter
+    let certificateExpiry: Gauge
 
     init(_ registry: MetricsRegistry, workers: [Endpoint]) {
         self.workers = workers.map { Worker(registry, worker: "\($0)") }
@@ -76,6 +79,19 @@ struct GatewayMetrics: Sendable {
         cancelled = registry.counter("groot_gateway_cancelled_total", help: "Requests that the client gave up.")
         bytesIn = registry.counter("groot_gateway_received_bytes_total", help: "Request body bytes from robots.")
         bytesOut = registry.counter("groot_gateway_sent_bytes_total", help: "Response body bytes to robots.")
+        func handshakes(_ outcome: String) -> Counter {
+            registry.counter(
+                "groot_gateway_tls_handshakes_total",
+                help: "TLS handshakes of robots, by how they ended.",
+                labels: ["outcome": outcome]
+            )
+        }
+        self.handshakes = handshakes("ok")
+        failedHandshakes = handshakes("failed")
+        certificateExpiry = registry.gauge(
+            "groot_gateway_certificate_expiry_seconds",
+            help: "Time until the gateway's certificate expires; 0 without TLS."
+        )
         requestTime = registry.histogram(
             "groot_gateway_request_seconds",
             help: "From request headers until the stream to the robot is closed."

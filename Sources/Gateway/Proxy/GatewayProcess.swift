@@ -11,6 +11,7 @@ struct GatewayProcess {
     private let admin: AdminServer
     private let reports: AsyncStream<WorkerReport>
     private let dataPlane: DataPlaneService
+    private let running: LatestValue<DataPlane>
     private let configuration: GatewayConfiguration
     private let logger: Logger
 
@@ -27,6 +28,7 @@ struct GatewayProcess {
         )
         // The data plane needs the control plane's address, which is known once that serves.
         let running = LatestValue<DataPlane>()
+        self.running = running
         self.control = control
         self.reports = reports
         self.configuration = checked.gateway
@@ -54,6 +56,10 @@ struct GatewayProcess {
                 .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
+                .init(
+                    service: CertificateService(running: running),
+                    successTerminationBehavior: .ignore
+                ),
                 .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
@@ -93,6 +99,26 @@ private struct ReportService: Service {
     func run() async throws {
         for await report in reports.cancelOnGracefulShutdown() {
             await control.workerDescribed(report)
+        }
+    }
+}
+
+/// Takes up new certificates: on SIGHUP at once, else when the files have changed, which is looked at every ten seconds.
+private struct CertificateService: Service {
+    let running: LatestValue<DataPlane>
+
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        await withTaskGroup { group in
+            group.addTask {
+                for await _ in signals.cancelOnGracefulShutdown() { running.peek()?.reloadCertificates() }
+            }
+            group.addTask {
+                // Ends with cancellation.
+                while (try? await cancelWhenGracefulShutdown({ try await Task.sleep(for: .seconds(10)) })) != nil {
+                    running.peek()?.reloadCertificates()
+                }
+            }
         }
     }
 }

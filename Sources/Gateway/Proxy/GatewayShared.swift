@@ -1,4 +1,5 @@
 import GrootCore
+import HTTP2
 import Logging
 import Synchronization
 
@@ -20,6 +21,7 @@ final class GatewayShared: Sendable {
     let onWorkerDescribed: @Sendable (WorkerReport) -> Void
     private let balancer: Mutex<Balancer>
     private let statuses: Mutex<[WorkerStatus]>
+    private let handshakeFailures = Mutex(RateLimit(every: .seconds(10)))
 
     init(
         configuration: GatewayConfiguration,
@@ -46,6 +48,23 @@ final class GatewayShared: Sendable {
 
     func update(worker index: Int, _ change: (inout WorkerStatus) -> Void) {
         statuses.withLock { change(&$0[index]) }
+    }
+
+    /// Counts a TLS handshake of a robot; failures are logged, not more often than every ten seconds.
+    func secured(_ result: Result<TLSPeer, HTTP2Error>) {
+        switch result {
+        case .success: metrics.handshakes.increment()
+        case .failure(let error):
+            metrics.failedHandshakes.increment()
+            guard let suppressed = handshakeFailures.withLock({ $0.admit(at: .now()) }) else { return }
+            logger.warning("TLS refused", metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
+        }
+    }
+
+    func noteCertificateExpiry() {
+        guard let left = configuration.tls?.timeUntilExpiry(at: .now()) else { return }
+        metrics.certificateExpiry.set(left.seconds)
+        if left < .zero { logger.error("the certificate has expired; renew it and it is taken up by itself") }
     }
 
     func withBalancer<Result>(_ body: (inout Balancer) -> Result) -> Result {

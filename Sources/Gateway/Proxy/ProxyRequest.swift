@@ -36,7 +36,12 @@ final class ProxyRequest: HTTP2StreamHandler {
 
     func received(headers: HTTP2Headers) {
         do throws(RequestHead.Refusal) {
-            let head = try RequestHead(headers, at: startedAt, configuration: shared.configuration)
+            let head = try RequestHead(
+                headers,
+                from: stream.peer,
+                at: startedAt,
+                configuration: shared.configuration
+            )
             self.head = head
             guard head.deadline > startedAt else {
                 deadlinePassed()

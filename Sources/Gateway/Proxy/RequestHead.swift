@@ -20,12 +20,22 @@ struct RequestHead: Sendable {
         case http(Int)
     }
 
-    init(_ headers: HTTP2Headers, at now: MonotonicInstant, configuration: GatewayConfiguration) throws(Refusal) {
+    /// - Parameter peer: what TLS says of who asks.
+    init(
+        _ headers: HTTP2Headers,
+        from peer: TLSPeer? = nil,
+        at now: MonotonicInstant,
+        configuration: GatewayConfiguration
+    ) throws(Refusal) {
         guard headers["content-type"]?.hasPrefix("application/grpc") == true else { throw .http(415) }
         guard headers[":method"] == "POST" else { throw .http(405) }
         let path = headers[":path"] ?? ""
         route = Route(path: path)
-        robot = headers[MetadataKey.robot]
+        let named = headers[MetadataKey.robot]
+        if let refusal = PeerRules.refusal(peer, route: route, robot: named) { throw .grpc(refusal) }
+        let identity = peer?.identity
+        // A robot that its certificate names need not repeat itself.
+        robot = named ?? (identity?.kind == .robot ? identity?.name : nil)
         checkpoint = headers[MetadataKey.checkpoint].flatMap { $0.isEmpty ? nil : $0 }
         requestID = headers[MetadataKey.requestID]
         if let text = headers["grpc-timeout"] {
@@ -36,9 +46,12 @@ struct RequestHead: Sendable {
         } else {
             deadline = now + configuration.defaultTimeout
         }
-        passedOn = headers.removing([
-            "grpc-timeout", "grpc-previous-rpc-attempts", MetadataKey.worker, MetadataKey.attempts,
+        var passedOn = headers.removing([
+            "grpc-timeout", "grpc-previous-rpc-attempts", MetadataKey.worker, MetadataKey.attempts, MetadataKey.peer,
         ])
+        if named == nil, let robot { passedOn.add(MetadataKey.robot, robot) }
+        if let identity { passedOn.add(MetadataKey.peer, "\(identity)") }
+        self.passedOn = passedOn
         switch route {
         case .unknown:
             throw .grpc(GRPCStatus(.unimplemented, "the gateway does not serve \(path)"))

@@ -110,6 +110,10 @@ final class Upstream {
         var observer = HTTP2Connection.Observer()
         observer.ready = { [weak self] in
             guard let self, generation == current else { return }
+            if let peer = connection?.peer, let identity = peer.identity, identity.kind != .worker {
+                connection?.close(.noError, reason: "its certificate is that of \(identity), not of a worker")
+                return
+            }
             execute(machine.connected(at: .now()))
         }
         observer.goAway = { [weak self] in
@@ -128,6 +132,7 @@ final class Upstream {
             to: endpoint,
             on: eventLoop,
             limits: shared.configuration.http2,
+            tls: kind == .control ? nil : shared.configuration.workerTLS,
             timeout: shared.configuration.health.connectTimeout,
             observer: observer
         )
