@@ -51,6 +51,9 @@ struct Main: AsyncParsableCommand {
     @Option(help: "PEM file with the authority of the workers' certificates: the gateway speaks TLS to workers.")
     var workerTlsAuthority: String?
 
+    @Option(help: "A limit towards robots, NAME=VALUE; may be repeated. Names and defaults: docs/limits.md.")
+    var limit: [String] = []
+
     @Option(help: "Threads for the data plane.")
     var eventLoops = 1
 
@@ -94,6 +97,11 @@ struct Main: AsyncParsableCommand {
         case .tcp(let host, let port): adminAddress = (host, port)
         case .unix: problems.append("--admin: must be host:port")
         case nil: break
+        }
+        for text in limit {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let problem = parts.count == 2 ? gateway.setLimit(parts[0], to: parts[1]) : "expected NAME=VALUE"
+            if let problem { problems.append("--limit \(text): \(problem)") }
         }
         func certificates(_ side: TLSContextSource.Side, _ configuration: TLSConfiguration) -> TLSContextSource? {
             do throws(HTTP2Error) {

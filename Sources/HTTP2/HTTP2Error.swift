@@ -20,6 +20,8 @@ package struct HTTP2Error: Error, CustomStringConvertible {
     package var code: Code
     package var message: String
     package var cause: (any Error)?
+    /// The limiter that fired, if one did.
+    var limit: HTTP2Limit?
 
     package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code

@@ -20,6 +20,7 @@ package final class HTTP2Server: Sendable {
     private let limits: HTTP2Limits
     private let tls: TLSContextSource?
     private let accept: Accept
+    private let quota: ByteQuota
     private let state = Mutex(State())
 
     package init(
@@ -31,9 +32,12 @@ package final class HTTP2Server: Sendable {
         self.group = group
         self.limits = limits
         self.tls = tls
+        self.quota = ByteQuota(limit: limits.maxQueuedBytesInAll)
         self.accept = accept
     }
 
+    /// Response bytes that wait for peers' credit.
+    package var queuedBytes: Int { quota.usedBytes }
     package var connectionCount: Int { state.withLock { $0.connections.count } }
 
     /// Starts to listen; returns the address with the real port.
@@ -47,6 +51,10 @@ package final class HTTP2Server: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: SocketTuning.waterMark(limits))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    guard connectionCount < limits.maxConnections else {
+                        accept(channel.eventLoop).limitHit?(.connections, "a connection is refused: there are too many")
+                        throw HTTP2Error(.tooLarge, "there are \(limits.maxConnections) connections already")
+                    }
                     if let tls {
                         let handler = try TLSHandler(tls.current, serverName: nil, timeout: limits.handshakeTimeout)
                         try channel.pipeline.syncOperations.addHandler(handler)
@@ -131,7 +139,8 @@ package final class HTTP2Server: Sendable {
             role: .server,
             limits: limits,
             eventLoop: channel.eventLoop,
-            observer: observer
+            observer: observer,
+            quota: quota
         )
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         state.withLock { $0.connections[key] = bound }

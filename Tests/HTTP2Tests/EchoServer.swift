@@ -5,13 +5,16 @@ import NIOPosix
 import Synchronization
 
 /// A server whose paths are behaviours: `/echo` returns the body with trailers, `/sink` counts it, `/stall` never
-/// takes it, `/early` answers before the body is there, `/never` does not answer.
+/// takes it, `/flood` answers 4 MiB at once, `/early` answers before the body is there, `/never` does not answer.
 final class EchoServer: Sendable {
     let server: HTTP2Server
     fileprivate let opened = Atomic<Int>(0)
     fileprivate let received = Atomic<Int>(0)
     var openedStreams: Int { opened.load(ordering: .relaxed) }
     var receivedBytes: Int { received.load(ordering: .relaxed) }
+    private let limits = Mutex<[HTTP2Limit]>([])
+    /// Limiters that fired, in order.
+    var limitsHit: [HTTP2Limit] { limits.withLock { $0 } }
     private let handshakes = Mutex<[Result<TLSPeer, HTTP2Error>]>([])
     /// TLS handshakes, in the order in which they ended.
     var secured: [Result<TLSPeer, HTTP2Error>] { handshakes.withLock { $0 } }
@@ -25,6 +28,7 @@ final class EchoServer: Sendable {
         let hook = Hook()
         server = HTTP2Server(group: group, limits: limits, tls: tls) { _ in
             var observer = HTTP2Connection.Observer()
+            observer.limitHit = { limit, _ in hook.owner?.limits.withLock { $0.append(limit) } }
             observer.secured = { result in hook.owner?.handshakes.withLock { $0.append(result) } }
             observer.streamOpened = { stream in hook.owner.map { EchoHandler(stream: stream, owner: $0) } }
             return observer
@@ -68,6 +72,10 @@ private final class EchoHandler: HTTP2StreamHandler {
                 if let value = headers[name] { answer.add(name, value) }
             }
             stream.send(headers: answer)
+        case "/flood":
+            stream.send(headers: HTTP2Headers([(":status", "200")]))
+            stream.send(body: ByteBuffer(repeating: 7, count: 4 << 20))
+            stream.finish()
         case "/early":
             stream.send(headers: HTTP2Headers([(":status", "413"), ("x-why", "early")]), endStream: true)
         default: break

@@ -7,10 +7,11 @@ final class RawPeer: Sendable {
     private let channel: any Channel
     private let inbox: Inbox
 
-    init(port: Int) async throws {
+    init(port: Int, reads: Bool = true) async throws {
         let inbox = Inbox()
         self.inbox = inbox
         channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.autoRead, value: reads)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(Handler(inbox))

@@ -47,6 +47,7 @@ final class DataPlane: Sendable {
         self.server = HTTP2Server(group: group, limits: configuration.http2, tls: configuration.tls) { loop in
             var observer = HTTP2Connection.Observer()
             observer.secured = { shared.secured($0) }
+            observer.limitHit = { shared.limitHit($0, $1) }
             observer.streamOpened = { stream in
                 found[ObjectIdentifier(loop)].map { ProxyRequest(stream: stream, pool: $0.value) }
             }

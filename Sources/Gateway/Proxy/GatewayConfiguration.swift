@@ -7,13 +7,20 @@ struct GatewayConfiguration: Sendable {
     var workers: [Endpoint] = []
     /// One loop owns everything and needs no locks in practice; more share only the balancer.
     var eventLoops = 1
-    var http2 = HTTP2Limits()
+    /// Towards robots. Connections end at thirty minutes, so that several gateways share robots evenly.
+    var http2 = {
+        var limits = HTTP2Limits()
+        limits.maxConnectionAge = .seconds(1800)
+        return limits
+    }()
     /// Certificates towards robots; nil listens in cleartext.
     var tls: TLSContextSource?
     /// Certificates towards workers; nil speaks cleartext to them.
     var workerTLS: TLSContextSource?
     var health = HealthMachine.Configuration()
     var balancer = Balancer.Configuration()
+    /// Largest request body; larger ones are refused, by their content-length before anything is buffered.
+    var bodyLimit = 16 << 20
     /// Request bytes kept per request for a retry; larger bodies pass but are not repeated.
     var heldBodyLimit = 16 << 20
     /// Attempts on other workers after the first.
@@ -27,6 +34,16 @@ struct GatewayConfiguration: Sendable {
     var longestTimeout = Duration.seconds(300)
     /// For requests in flight after SIGTERM.
     var drainBudget = Duration.seconds(5)
+
+    /// Sets one limit towards robots by its name; returns what is wrong, or nil.
+    mutating func setLimit(_ name: String, to value: String) -> String? {
+        guard name == "max-body-size" else { return HTTP2LimitKey.set(name, to: value, in: &http2) }
+        guard let bytes = Int(value), (1...(1 << 30)).contains(bytes) else {
+            return "max-body-size must be a number from 1 to \(1 << 30) (bytes), not \"\(value)\""
+        }
+        bodyLimit = bytes
+        return nil
+    }
 }
 
 /// What went wrong in the gateway as a process.

@@ -1,4 +1,5 @@
 import GrootCore
+import HTTP2
 
 /// The data plane's instruments. Any thread.
 struct GatewayMetrics: Sendable {
@@ -59,6 +60,8 @@ struct GatewayMetrics: Sendable {
     let handshakes: Counter
     let failedHandshakes: Counter
     let certificateExpiry: Gauge
+    let limits: [HTTP2Limit: Counter]
+    let bodySize: Counter
 
     init(_ registry: MetricsRegistry, workers: [Endpoint]) {
         self.workers = workers.map { Worker(registry, worker: "\($0)") }
@@ -88,6 +91,15 @@ struct GatewayMetrics: Sendable {
         }
         self.handshakes = handshakes("ok")
         failedHandshakes = handshakes("failed")
+        func limit(_ name: String) -> Counter {
+            registry.counter(
+                "groot_gateway_limits_hit_total",
+                help: "Limits that robots ran into, by limiter.",
+                labels: ["limit": name]
+            )
+        }
+        limits = Dictionary(uniqueKeysWithValues: HTTP2Limit.allCases.map { ($0, limit($0.rawValue)) })
+        bodySize = limit("body-size")
         certificateExpiry = registry.gauge(
             "groot_gateway_certificate_expiry_seconds",
             help: "Time until the gateway's certificate expires; 0 without TLS."

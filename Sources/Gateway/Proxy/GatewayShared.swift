@@ -21,6 +21,7 @@ final class GatewayShared: Sendable {
     let onWorkerDescribed: @Sendable (WorkerReport) -> Void
     private let balancer: Mutex<Balancer>
     private let statuses: Mutex<[WorkerStatus]>
+    private let limitWarnings = Mutex(RateLimit(every: .seconds(1)))
     private let handshakeFailures = Mutex(RateLimit(every: .seconds(10)))
 
     init(
@@ -59,6 +60,16 @@ final class GatewayShared: Sendable {
             guard let suppressed = handshakeFailures.withLock({ $0.admit(at: .now()) }) else { return }
             logger.warning("TLS refused", metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
         }
+    }
+
+    /// Counts a limit that a robot ran into; logged not more often than every second.
+    func limitHit(_ limit: HTTP2Limit, _ what: String) {
+        metrics.limits[limit]?.increment()
+        guard let suppressed = limitWarnings.withLock({ $0.admit(at: .now()) }) else { return }
+        logger.warning(
+            "limit hit",
+            metadata: ["limit": "\(limit.rawValue)", "peer": "\(what)", "suppressed": "\(suppressed)"]
+        )
     }
 
     func noteCertificateExpiry() {

@@ -52,7 +52,9 @@ final class ProxyRequest: HTTP2StreamHandler {
         } catch {
             shared.metrics.refused.increment()
             switch error {
-            case .grpc(let status): answer(status)
+            case .grpc(let status):
+                if status.code == .resourceExhausted { shared.metrics.bodySize.increment() }
+                answer(status)
             case .http(let status):
                 isAnswered = true
                 stream.send(headers: HTTP2Headers([(":status", "\(status)")]), endStream: true)
@@ -64,6 +66,12 @@ final class ProxyRequest: HTTP2StreamHandler {
         shared.metrics.bytesIn.increment(by: UInt64(part.readableBytes))
         guard !isAnswered else {
             stream.consumed(part.readableBytes)
+            return
+        }
+        guard body.byteCount + part.readableBytes <= shared.configuration.bodyLimit else {
+            stream.consumed(part.readableBytes)
+            shared.metrics.bodySize.increment()
+            answer(RequestHead.tooLarge(shared.configuration.bodyLimit))
             return
         }
         body.append(part, limit: shared.configuration.heldBodyLimit)

@@ -38,6 +38,9 @@ struct RequestHead: Sendable {
         robot = named ?? (identity?.kind == .robot ? identity?.name : nil)
         checkpoint = headers[MetadataKey.checkpoint].flatMap { $0.isEmpty ? nil : $0 }
         requestID = headers[MetadataKey.requestID]
+        if let length = headers["content-length"].flatMap({ Int($0) }), length > configuration.bodyLimit {
+            throw .grpc(Self.tooLarge(configuration.bodyLimit))
+        }
         if let text = headers["grpc-timeout"] {
             guard let timeout = GRPCTimeout.parse(text) else {
                 throw .grpc(GRPCStatus(.invalidArgument, "grpc-timeout \"\(text)\" is malformed"))
@@ -61,6 +64,10 @@ struct RequestHead: Sendable {
             )
         case .inference, .control: break
         }
+    }
+
+    static func tooLarge(_ limit: Int) -> GRPCStatus {
+        GRPCStatus(.resourceExhausted, "the request body exceeds \(limit) bytes")
     }
 
     /// The headers of attempt number `attempt` (from 1), with the time that is left.
