@@ -34,6 +34,9 @@ lint: ## Format, import directions, unsafe code where it belongs
 format: ## Rewrite the Swift sources in the project's format
 	@swift format --in-place --recursive --parallel Sources Tests Package.swift
 
+bench-gateway: setup ## CPU per request beside nghttpx, HAProxy, nginx and Envoy (ROUNDS=5 ONLY=small,obs TLS=0,1)
+	@bench/gateway/run.sh
+
 train: build ## Demonstrations, training, export, closed-loop report of the shipped policy
 	@training/train.sh
 
@@ -43,4 +46,4 @@ generate: ## Regenerate the protobuf and gRPC code (needs protoc; builds the two
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate test lint format train generate clean
+.PHONY: bench-gateway help setup build demo demo-stop evaluate test lint format train generate clean

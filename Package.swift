@@ -67,6 +67,7 @@ let package = Package(
     targets: [
         // C libraries: module maps and inline shims, each imported by exactly one Swift target.
         .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CMuJoCo", providers: [.apt(["libmujoco-dev", "libosmesa6-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
@@ -96,7 +97,7 @@ let package = Package(
         .target(name: "GrootImaging", dependencies: ["CTurboJPEG", "GrootCore"], swiftSettings: settings),
         .target(
             name: "HTTP2",
-            dependencies: ["CNGHTTP2", "GrootCore", nioCore, nioPosix, logging, collections],
+            dependencies: ["CNGHTTP2", "COpenSSL", "GrootCore", nioCore, nioPosix, logging, collections],
             swiftSettings: settings
         ),
         .target(
@@ -195,7 +196,7 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "Gateway", "GrootCore", "GrootAPI", "GrootTesting", "HTTP2", grpcCore, grpcTransport, grpcProtobuf,
-                protobuf, nioCore, nioPosix, argumentParser, logging,
+                protobuf, nioCore, nioPosix, argumentParser, logging, subprocess,
             ],
             swiftSettings: settings
         ),

@@ -11,7 +11,7 @@ MAY_IMPORT = {
     "GrootAdmin": {"GrootCore"},
     "GrootImaging": {"GrootCore", "CTurboJPEG"},
     "GrootSecurity": {"GrootCore"},
-    "HTTP2": {"GrootCore", "CNGHTTP2"},
+    "HTTP2": {"GrootCore", "CNGHTTP2", "COpenSSL"},
     "ROS1": {"GrootCore"},
     "GrootStore": {"GrootCore", "CPostgres"},
     "Gateway": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2"},
@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1"},
     "Simulator": {"GrootCore", "GrootAdmin", "ROS1", "CMuJoCo"},
 }
-OURS = set(MAY_IMPORT) | {"CNGHTTP2", "CPostgres", "CMuJoCo", "CONNXRuntime", "CTurboJPEG", "GrootTesting"}
+OURS = set(MAY_IMPORT) | {"CNGHTTP2", "COpenSSL", "CPostgres", "CMuJoCo", "CONNXRuntime", "CTurboJPEG", "GrootTesting"}
 
 # Where code that the compiler cannot prove memory-safe may live: C libraries, codecs, the control thread.
 UNSAFE_FOLDERS = (

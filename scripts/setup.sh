@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 packages=(
     pkg-config libnghttp2-dev libssl-dev libpq-dev postgresql postgresql-client
     libmujoco-dev libosmesa6-dev libturbojpeg0-dev libxml2-dev zlib1g-dev
-    python3 python3-pip curl nghttp2-client util-linux
+    python3 python3-pip python3-venv openssl curl nghttp2-client util-linux
     python3-rosmaster python3-rospy python3-rostopic python3-roslaunch
     python3-sensor-msgs python3-geometry-msgs python3-std-msgs python3-std-srvs
 )
@@ -51,4 +51,14 @@ with open(partial, "wb") as out:
 os.replace(partial, library)
 print(f"    {os.path.basename(member)}, {os.path.getsize(library) >> 20} MiB")
 PYTHON
+fi
+
+# Foreign peers for tests: a real gRPC client, and HTTP/2 frame by frame.
+requirements=Tests/Conformance/requirements.txt
+if ! cmp -s "$requirements" .state/python/requirements.txt; then
+    say "Python peers for tests (.state/python): $(tr '\n' ' ' <"$requirements")"
+    rm -rf .state/python
+    /usr/bin/python3 -m venv .state/python
+    .state/python/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    cp "$requirements" .state/python/requirements.txt
 fi

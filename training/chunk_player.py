@@ -66,7 +66,9 @@ class ChunkPlayer:
     def action(self, tick: int) -> np.ndarray | None:
         """The target to be reached at the end of this tick, or nothing while the first chunk is on its way."""
         while self.waiting and self.waiting[0].taken + self.timing.latency <= tick:
-            self.active = self.waiting.pop(0)
+            plan = self.waiting.pop(0)
+            # The robot stood still while the first chunk was on its way: none of its rows is in the past.
+            self.active = plan if self.active else Plan(tick, plan.rows)
         if self.active is None:
             return None
         return self.active.rows[min(tick - self.active.taken, CHUNK_ROWS - 1)]

@@ -2,6 +2,8 @@
 package enum MetadataKey {
     /// Robot that speaks.
     package static let robot = "groot-robot"
+    /// Who the gateway verified the caller to be, `robot/r1`: set by the gateway only, absent without mTLS.
+    package static let peer = "groot-peer"
     /// Checkpoint selector; absent means any worker that serves exactly one.
     package static let checkpoint = "groot-checkpoint"
     /// Kind of robot, for metrics: a closed set, such as the profile's name. Absent means "default".

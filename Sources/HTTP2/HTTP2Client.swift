@@ -2,15 +2,18 @@ package import GrootCore
 package import NIOCore
 import NIOPosix
 
-/// Opens client connections (cleartext, prior knowledge).
+/// Opens client connections: over TLS, or in cleartext with prior knowledge.
 package enum HTTP2Client {
     /// Starts to connect and returns the connection at once; `observer.ready` or `observer.closed` follows.
     ///
-    /// Called on `eventLoop`, to which the connection is then confined.
+    /// Called on `eventLoop`, to which the connection is then confined. With TLS, the server's certificate must carry
+    /// the endpoint's host, or `serverName`.
     package static func connect(
         to endpoint: Endpoint,
         on eventLoop: any EventLoop,
         limits: HTTP2Limits = HTTP2Limits(),
+        tls: TLSContextSource? = nil,
+        serverName: String? = nil,
         timeout: Duration = .seconds(1),
         observer: HTTP2Connection.Observer
     ) -> HTTP2Connection {
@@ -20,7 +23,14 @@ package enum HTTP2Client {
             .connectTimeout(.nanoseconds(timeout.nanoseconds))
             .configured(limits)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls {
+                        let name = serverName ?? endpoint.host
+                        let handler = try TLSHandler(tls.current, serverName: name, timeout: limits.handshakeTimeout)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
+                    try channel.pipeline.syncOperations.addHandler(bound.value)
+                }
             }
         let channel =
             switch endpoint {
@@ -41,6 +51,16 @@ package enum HTTP2Client {
             return text.contains("Connection refused") ? "connection refused" : text
         }
         return reasons.first ?? "no address of \(failure.host) answers"
+    }
+}
+
+extension Endpoint {
+    /// What the certificate of whoever listens there must name; unix sockets have no name.
+    fileprivate var host: String? {
+        switch self {
+        case .tcp(let host, _): host
+        case .unix: nil
+        }
     }
 }
 

@@ -13,11 +13,15 @@ package struct HTTP2Error: Error, CustomStringConvertible {
         case timedOut
         /// The peer sent more than the caller was ready to take.
         case tooLarge
+        /// TLS material cannot be used, or the handshake failed.
+        case tls
     }
 
     package var code: Code
     package var message: String
     package var cause: (any Error)?
+    /// The limiter that fired, if one did.
+    var limit: HTTP2Limit?
 
     package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code

@@ -3,7 +3,7 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Listens for cleartext HTTP/2 connections (prior knowledge) and drains them.
+/// Listens for HTTP/2 connections, over TLS or in cleartext (prior knowledge), and drains them.
 ///
 /// Each connection lives on the event loop that accepted it. The registry of connections is the only state that
 /// threads share, behind a mutex.
@@ -18,15 +18,26 @@ package final class HTTP2Server: Sendable {
 
     private let group: any EventLoopGroup
     private let limits: HTTP2Limits
+    private let tls: TLSContextSource?
     private let accept: Accept
+    private let quota: ByteQuota
     private let state = Mutex(State())
 
-    package init(group: any EventLoopGroup, limits: HTTP2Limits = HTTP2Limits(), accept: @escaping Accept) {
+    package init(
+        group: any EventLoopGroup,
+        limits: HTTP2Limits = HTTP2Limits(),
+        tls: TLSContextSource? = nil,
+        accept: @escaping Accept
+    ) {
         self.group = group
         self.limits = limits
+        self.tls = tls
+        self.quota = ByteQuota(limit: limits.maxQueuedBytesInAll)
         self.accept = accept
     }
 
+    /// Response bytes that wait for peers' credit.
+    package var queuedBytes: Int { quota.usedBytes }
     package var connectionCount: Int { state.withLock { $0.connections.count } }
 
     /// Starts to listen; returns the address with the real port.
@@ -39,7 +50,17 @@ package final class HTTP2Server: Sendable {
             .childChannelOption(.recvAllocator, value: SocketTuning.allocator)
             .childChannelOption(.writeBufferWaterMark, value: SocketTuning.waterMark(limits))
             .childChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(adopt(channel)) }
+                channel.eventLoop.makeCompletedFuture {
+                    guard connectionCount < limits.maxConnections else {
+                        accept(channel.eventLoop).limitHit?(.connections, "a connection is refused: there are too many")
+                        throw HTTP2Error(.tooLarge, "there are \(limits.maxConnections) connections already")
+                    }
+                    if let tls {
+                        let handler = try TLSHandler(tls.current, serverName: nil, timeout: limits.handshakeTimeout)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
+                    try channel.pipeline.syncOperations.addHandler(adopt(channel))
+                }
             }
         do {
             let listener =
@@ -68,6 +89,15 @@ package final class HTTP2Server: Sendable {
             if (try? await Task.sleep(for: .milliseconds(10))) == nil { break }
         }
         forEach { $0.close(.noError, reason: "the drain budget is over") }
+    }
+
+    /// Closes connections whose peer's certificate was revoked after they were opened.
+    package func closeRevoked() {
+        guard let tls else { return }
+        forEach { connection in
+            guard let peer = connection.peer, tls.isRevoked(peer) else { return }
+            connection.close(.noError, reason: "the peer's certificate is revoked")
+        }
     }
 
     /// Closes everything at once.
@@ -109,7 +139,8 @@ package final class HTTP2Server: Sendable {
             role: .server,
             limits: limits,
             eventLoop: channel.eventLoop,
-            observer: observer
+            observer: observer,
+            quota: quota
         )
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         state.withLock { $0.connections[key] = bound }

@@ -11,6 +11,10 @@ package final class HTTP2Stream {
     /// Body that waits for the peer's credit and the socket.
     private var outbound = Deque<ByteBuffer>()
     package private(set) var queuedBytes = 0
+    /// Changes with every piece of body received or sent.
+    var activity = 0
+    var writeWatch = StallWatch()
+    var idleWatch = StallWatch()
     private var trailers: HTTP2Headers?
     /// Nothing follows what is queued.
     private var finished = false
@@ -28,6 +32,8 @@ package final class HTTP2Stream {
         self.connection = connection
     }
 
+    /// What TLS says of the peer; nil on cleartext connections.
+    package var peer: TLSPeer? { connection?.peer }
     /// True after `finish`, `send(trailers:)` or headers with `endStream`.
     package var localFinished: Bool { finished }
     package var eventLoop: (any EventLoop)? { connection?.eventLoop }
@@ -43,6 +49,10 @@ package final class HTTP2Stream {
     /// Queues body bytes. Check `queuedBytes` or wait for `bodyLeft` before sending more than a window.
     package func send(body: ByteBuffer) {
         guard !isClosed, !finished, body.readableBytes > 0 else { return }
+        guard connection?.queued(body.readableBytes, by: self) == true else {
+            reset(.enhanceYourCalm)
+            return
+        }
         outbound.append(body)
         queuedBytes += body.readableBytes
         resume()
@@ -121,6 +131,8 @@ extension HTTP2Stream {
             }
         }
         queuedBytes -= byteCount
+        activity &+= 1
+        connection?.unqueued(byteCount)
     }
 
     func receivedHeaders() {
@@ -144,6 +156,7 @@ extension HTTP2Stream {
 
     private func dropOutbound() {
         outbound.removeAll()
+        connection?.unqueued(queuedBytes)
         queuedBytes = 0
     }
 }

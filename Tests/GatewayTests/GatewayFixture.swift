@@ -25,6 +25,7 @@ final class GatewayFixture: Sendable {
     init(
         workers: [Endpoint],
         control: Endpoint = .tcp(host: "127.0.0.1", port: 1),
+        client tls: TLSContextSource? = nil,
         _ change: (inout GatewayConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = GatewayConfiguration()
@@ -49,7 +50,11 @@ final class GatewayFixture: Sendable {
         connection = try await loop.submit {
             var observer = HTTP2Connection.Observer()
             observer.ready = { ready.succeed() }
-            return NIOLoopBound(HTTP2Client.connect(to: address, on: loop, observer: observer), eventLoop: loop)
+            observer.closed = { ready.fail(HTTP2Error(.connectionClosed, $0)) }
+            return NIOLoopBound(
+                HTTP2Client.connect(to: address, on: loop, tls: tls, observer: observer),
+                eventLoop: loop
+            )
         }.get()
         try await ready.futureResult.get()
     }
@@ -61,7 +66,7 @@ final class GatewayFixture: Sendable {
 
     func infer(
         _ size: Int = 100,
-        robot: String = "r1",
+        robot: String? = "r1",
         extra: [(String, String)] = [],
         path: String = "/groot.v1.Inference/Infer",
         timeout: String? = "5S"
@@ -70,8 +75,9 @@ final class GatewayFixture: Sendable {
         return try await connection.eventLoop.flatSubmit {
             var headers = HTTP2Headers([
                 (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "gateway"),
-                ("content-type", "application/grpc"), ("te", "trailers"), ("groot-robot", robot),
+                ("content-type", "application/grpc"), ("te", "trailers"),
             ])
+            if let robot { headers.add("groot-robot", robot) }
             if let timeout { headers.add("grpc-timeout", timeout) }
             for (name, value) in extra { headers.add(name, value) }
             return connection.value.call(

@@ -184,7 +184,7 @@ struct SchedulingDataPlaneTests {
         #expect(await gateway.up(1))
         let good = Task { try await gateway.infer(50_000) }
         let announced = try await gateway.infer(200_000, extra: [("content-length", "200000")])
-        #expect(announced.grpcStatus == "8" && announced.grpcMessage.contains("max-body-bytes"))
+        #expect(announced.grpcStatus == "8" && announced.grpcMessage.contains("max-body-size"))
         let streamed = try await gateway.infer(300_000)
         #expect(streamed.grpcStatus == "8")
         for value in ["-1", "soon", "99999999999"] {
@@ -196,7 +196,7 @@ struct SchedulingDataPlaneTests {
         let unknown = try await gateway.infer(extra: [("groot-checkpoint", "zzz")])
         #expect(unknown.grpcStatus == "5")
         #expect(try await good.value.text == "w0")
-        #expect(gateway.metric("groot_gateway_limits_total{limit=\"max-body-bytes\"}") == "2")
+        #expect(gateway.metric("groot_gateway_limits_hit_total{limit=\"body-size\"}") == "2")
         try await gateway.stop()
         try await worker.stop()
     }

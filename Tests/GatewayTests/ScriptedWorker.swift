@@ -11,6 +11,8 @@ final class ScriptedWorker: Sendable {
     enum Behaviour: Sendable {
         /// An answer with this worker's name in it, once the whole body is there.
         case answer(after: Duration)
+        /// The same as one gRPC message, for real clients.
+        case message
         /// Takes the body and says nothing.
         case silent
         /// Takes neither body nor decision.
@@ -40,14 +42,14 @@ final class ScriptedWorker: Sendable {
     private let state: Mutex<State>
     private let server: HTTP2Server
 
-    init(_ name: String, checkpoints: [String] = ["a"], maxBatch: Int = 0) {
+    init(_ name: String, checkpoints: [String] = ["a"], maxBatch: Int = 0, tls: TLSContextSource? = nil) {
         self.name = name
         self.maxBatch = maxBatch
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
         state = Mutex(State(checkpoints: checkpoints))
         let link = Link()
-        server = HTTP2Server(group: group) { loop in
+        server = HTTP2Server(group: group, tls: tls) { loop in
             var observer = HTTP2Connection.Observer()
             observer.streamOpened = { stream in link.worker.map { ScriptedStream(stream, worker: $0, loop: loop) } }
             return observer
@@ -120,7 +122,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
             )
         case .http(let code): stream.send(headers: HTTP2Headers([(":status", "\(code)")]), endStream: true)
         case .early: answer(ByteBuffer(string: worker.name))
-        case .answer, .silent, .stall: break
+        case .answer, .message, .silent, .stall: break
         }
     }
 
@@ -149,6 +151,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
             }
             answer(message: response)
         case "/groot.v1.Inference/Infer":
+            if case .message = behaviour { return answer(framed: Array(worker.name.utf8)) }
             guard case .answer(let delay) = behaviour else { return }
             loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [self] in
                 answer(ByteBuffer(string: worker.name))
@@ -165,6 +168,10 @@ private final class ScriptedStream: HTTP2StreamHandler {
 
     private func answer(message: some Message) {
         guard let bytes: [UInt8] = try? message.serializedBytes() else { return }
+        answer(framed: bytes)
+    }
+
+    private func answer(framed bytes: [UInt8]) {
         var framed = ByteBuffer()
         framed.writeInteger(UInt8(0))
         framed.writeInteger(UInt32(bytes.count))

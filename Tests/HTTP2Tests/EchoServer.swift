@@ -5,19 +5,31 @@ import NIOPosix
 import Synchronization
 
 /// A server whose paths are behaviours: `/echo` returns the body with trailers, `/sink` counts it, `/stall` never
-/// takes it, `/early` answers before the body is there, `/never` does not answer.
+/// takes it, `/flood` answers 4 MiB at once, `/early` answers before the body is there, `/never` does not answer.
 final class EchoServer: Sendable {
     let server: HTTP2Server
     fileprivate let opened = Atomic<Int>(0)
     fileprivate let received = Atomic<Int>(0)
     var openedStreams: Int { opened.load(ordering: .relaxed) }
     var receivedBytes: Int { received.load(ordering: .relaxed) }
+    private let limits = Mutex<[HTTP2Limit]>([])
+    /// Limiters that fired, in order.
+    var limitsHit: [HTTP2Limit] { limits.withLock { $0 } }
+    private let handshakes = Mutex<[Result<TLSPeer, HTTP2Error>]>([])
+    /// TLS handshakes, in the order in which they ended.
+    var secured: [Result<TLSPeer, HTTP2Error>] { handshakes.withLock { $0 } }
+    /// Why handshakes failed.
+    var reasons: [String] {
+        secured.compactMap { if case .failure(let error) = $0 { error.message } else { nil } }
+    }
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    init(limits: HTTP2Limits = HTTP2Limits()) {
+    init(limits: HTTP2Limits = HTTP2Limits(), tls: TLSContextSource? = nil) {
         let hook = Hook()
-        server = HTTP2Server(group: group, limits: limits) { _ in
+        server = HTTP2Server(group: group, limits: limits, tls: tls) { _ in
             var observer = HTTP2Connection.Observer()
+            observer.limitHit = { limit, _ in hook.owner?.limits.withLock { $0.append(limit) } }
+            observer.secured = { result in hook.owner?.handshakes.withLock { $0.append(result) } }
             observer.streamOpened = { stream in hook.owner.map { EchoHandler(stream: stream, owner: $0) } }
             return observer
         }
@@ -60,6 +72,10 @@ private final class EchoHandler: HTTP2StreamHandler {
                 if let value = headers[name] { answer.add(name, value) }
             }
             stream.send(headers: answer)
+        case "/flood":
+            stream.send(headers: HTTP2Headers([(":status", "200")]))
+            stream.send(body: ByteBuffer(repeating: 7, count: 4 << 20))
+            stream.finish()
         case "/early":
             stream.send(headers: HTTP2Headers([(":status", "413"), ("x-why", "early")]), endStream: true)
         default: break
@@ -100,12 +116,19 @@ final class TestClient: Sendable {
     var isGoneAway: Bool { flags.goneAway.load(ordering: .relaxed) }
     var isClosed: Bool { flags.closed.load(ordering: .relaxed) }
 
-    init(_ endpoint: Endpoint, limits: HTTP2Limits = HTTP2Limits()) async throws {
+    let peer: TLSPeer?
+
+    init(
+        _ endpoint: Endpoint,
+        limits: HTTP2Limits = HTTP2Limits(),
+        tls: TLSContextSource? = nil,
+        serverName: String? = nil
+    ) async throws {
         let loop = group.next()
         let ready = loop.makePromise(of: Void.self)
         let flags = Flags()
         self.flags = flags
-        connection = try await loop.submit {
+        let connection = try await loop.submit {
             var observer = HTTP2Connection.Observer()
             observer.ready = { ready.succeed() }
             observer.goAway = { flags.goneAway.store(true, ordering: .relaxed) }
@@ -114,11 +137,20 @@ final class TestClient: Sendable {
                 ready.fail(HTTP2Error(.connectionClosed, reason))
             }
             return NIOLoopBound(
-                HTTP2Client.connect(to: endpoint, on: loop, limits: limits, observer: observer),
+                HTTP2Client.connect(
+                    to: endpoint,
+                    on: loop,
+                    limits: limits,
+                    tls: tls,
+                    serverName: serverName,
+                    observer: observer
+                ),
                 eventLoop: loop
             )
         }.get()
+        self.connection = connection
         try await ready.futureResult.get()
+        peer = try await loop.submit { connection.value.peer }.get()
     }
 
     func call(_ path: String, _ body: Int, extra: [(String, String)] = [], timeout: Duration = .seconds(20))

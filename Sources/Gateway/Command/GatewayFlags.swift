@@ -42,6 +42,24 @@ struct GatewayFlags: ParsableArguments {
     @Flag(help: "Ask a second worker for a robot that is about to run dry.")
     var hedge = false
 
+    @Option(help: "PEM file with the gateway's certificate (then its intermediates): robots connect over TLS.")
+    var tlsCertificate: String?
+
+    @Option(help: "PEM file with the key of --tls-certificate, without a pass phrase.")
+    var tlsKey: String?
+
+    @Option(help: "PEM file with the authority of the robots' certificates: each must show one, and speaks for itself.")
+    var tlsAuthority: String?
+
+    @Option(help: "File with serial numbers of certificates that are refused, one a line.")
+    var tlsRevoked: String?
+
+    @Option(help: "PEM file with the authority of the workers' certificates: the gateway speaks TLS to workers.")
+    var workerTlsAuthority: String?
+
+    @Option(help: "A limit towards robots, NAME=VALUE; may be repeated. The same as --set.")
+    var limit: [String] = []
+
     @Option(help: "JSON file with settings (also GROOT_GATEWAY_CONFIG).")
     var config: String?
 
@@ -52,7 +70,7 @@ struct GatewayFlags: ParsableArguments {
     func values() throws(SettingsError) -> [String: String] {
         var values: [String: String] = [:]
         var problems: [String] = []
-        for pair in set {
+        for pair in set + limit {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if parts.count == 2 {
                 values[String(parts[0])] = String(parts[1])
@@ -64,7 +82,8 @@ struct GatewayFlags: ParsableArguments {
         let own: [(String, String?)] = [
             ("workers", workers), ("workers-file", workersFile), ("listen", listen), ("admin", admin),
             ("database", database), ("state-dir", stateDir), ("event-loops", eventLoops), ("log-level", logLevel),
-            ("policy", policy), ("migrate", migrate ? "true" : nil), ("hedge", hedge ? "true" : nil),
+            ("policy", policy), ("tls-certificate", tlsCertificate), ("tls-key", tlsKey), ("tls-authority", tlsAuthority),
+            ("tls-revoked", tlsRevoked), ("worker-tls-authority", workerTlsAuthority), ("migrate", migrate ? "true" : nil), ("hedge", hedge ? "true" : nil),
         ]
         for (key, value) in own { if let value { values[key] = value } }
         return values

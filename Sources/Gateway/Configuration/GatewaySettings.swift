@@ -1,5 +1,6 @@
 import GrootAPI
 import GrootCore
+import HTTP2
 import Logging
 
 /// Everything the process can be told, checked as a whole before anything is opened.
@@ -11,6 +12,9 @@ struct GatewaySettings: Sendable {
     var migrate = false
     var stateDirectory = ".state/gateway"
     var logLevel = Logger.Level.info
+    /// Certificate files; read when the settings are complete.
+    var tls = TLSConfiguration()
+    var workerAuthority: String?
 
     /// What one value is wrong with; the reader adds key and place.
     struct Problem: Error {

@@ -1,11 +1,12 @@
 import Foundation
 import GrootAPI
 import GrootCore
+import HTTP2
 import Logging
 
 // The one list of keys: flags, environment, file, check-config and the table in docs/gateway-configuration.md follow it.
 extension Setting {
-    static let all: [Setting] = process + members + scheduling + health + limits
+    static let all: [Setting] = process + certificates + members + scheduling + health + limits + http2
 
     static let process: [Setting] = [
         Setting(key: "listen", text: "where robots connect: host:port or unix:/path", isLive: false) {
@@ -52,6 +53,46 @@ extension Setting {
         .count("access-log-rate", "access log lines per second, 0 for none", 0...100_000, \.gateway.accessLog.rate),
         .time("drain-budget-ms", "for requests in flight after SIGTERM", 0...600_000, \.gateway.drainBudget),
     ]
+
+    static let certificates: [Setting] = [
+        file("tls-certificate", "PEM file: the gateway's certificate, then its intermediates; robots connect over TLS") {
+            $0.tls.certificate
+        } set: {
+            $0.tls.certificate = $1
+        },
+        file("tls-key", "PEM file: the key of tls-certificate, without a pass phrase") {
+            $0.tls.key
+        } set: {
+            $0.tls.key = $1
+        },
+        file("tls-authority", "PEM file: the authority of the robots' certificates; each must show one") {
+            $0.tls.authority
+        } set: {
+            $0.tls.authority = $1
+        },
+        file("tls-revoked", "file: serial numbers of certificates that are refused, one a line") {
+            $0.tls.revoked
+        } set: {
+            $0.tls.revoked = $1
+        },
+        file("worker-tls-authority", "PEM file: the authority of the workers' certificates; TLS to workers") {
+            $0.workerAuthority
+        } set: {
+            $0.workerAuthority = $1
+        },
+    ]
+
+    /// Limits towards robots, as HTTP/2 names them.
+    static let http2: [Setting] = HTTP2LimitKey.all.map { key in
+        let unit = key.unit == .count ? "" : ", \(key.unit.rawValue)"
+        return Setting(key: key.name, text: "HTTP/2 limit towards robots\(unit)", isLive: false) {
+            (value, settings) throws(GatewaySettings.Problem) in
+            if let problem = HTTP2LimitKey.set(key.name, to: value, in: &settings.gateway.http2) { throw .init(problem) }
+        } show: {
+            let value = key.read($0.gateway.http2)
+            return value == value.rounded() ? "\(Int(value))" : "\(value)"
+        }
+    }
 
     static let members: [Setting] = [
         Setting(
@@ -244,7 +285,7 @@ extension Setting {
         .time("hold-limit-ms", "longest wait for a worker to come up", 0...600_000, \.gateway.holdLimit),
         .time("default-timeout-ms", "deadline of a request that brings none", 1...3_600_000, \.gateway.defaultTimeout),
         .time("longest-timeout-ms", "longest deadline", 1...3_600_000, \.gateway.longestTimeout),
-        .count("max-body-bytes", "largest request body", 1024...(1 << 30), \.gateway.bodyLimit),
+        .count("max-body-size", "largest request body", 1024...(1 << 30), \.gateway.bodyLimit),
         .count("held-bytes", "request bytes kept for repetitions, in all", 0...(1 << 40), \.gateway.heldBytesLimit),
     ]
 
@@ -253,6 +294,19 @@ extension Setting {
             return try Endpoint(parsing: text, defaultPort: port)
         } catch {
             throw .init("\(error)")
+        }
+    }
+
+    private static func file(
+        _ key: String,
+        _ text: String,
+        get: @escaping @Sendable (GatewaySettings) -> String?,
+        set: @escaping @Sendable (inout GatewaySettings, String?) -> Void
+    ) -> Setting {
+        Setting(key: key, text: text, isLive: false) { (value, settings) throws(GatewaySettings.Problem) in
+            set(&settings, value.isEmpty ? nil : value)
+        } show: {
+            get($0) ?? ""
         }
     }
 

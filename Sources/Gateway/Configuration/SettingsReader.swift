@@ -1,5 +1,6 @@
 import Foundation
 import GrootCore
+import HTTP2
 
 /// Puts the settings together: flag over environment over file over default. Pure but for `load`.
 ///
@@ -64,6 +65,7 @@ struct SettingsReader: Sendable {
             }
         }
         check(settings, &problems)
+        readCertificates(&settings, &problems)
         guard problems.isEmpty else { throw SettingsError(problems: problems) }
         settings.directory.workerLimit = settings.gateway.workerLimit
         return settings
@@ -85,6 +87,25 @@ struct SettingsReader: Sendable {
         if settings.migrate, settings.database == nil {
             problems.append("migrate: needs database; the gateway's own database is always brought up to date")
         }
+    }
+
+    private func readCertificates(_ settings: inout GatewaySettings, _ problems: inout [String]) {
+        func source(_ side: TLSContextSource.Side, _ configuration: TLSConfiguration) -> TLSContextSource? {
+            do throws(HTTP2Error) {
+                return try TLSContextSource(side, configuration)
+            } catch {
+                problems.append("TLS: \(error)")
+                return nil
+            }
+        }
+        var tls = settings.tls
+        if tls.certificate != nil || tls.key != nil || tls.authority != nil || tls.revoked != nil {
+            settings.gateway.tls = source(.server, tls)
+        }
+        guard let authority = settings.workerAuthority else { return }
+        // To workers the gateway shows the certificate that robots see.
+        tls.authority = authority
+        settings.gateway.workerTLS = source(.client, tls)
     }
 
     private func fileValues(_ problems: inout [String]) -> [String: String] {

@@ -55,8 +55,10 @@ final class DataPlane: Sendable {
         self.group = group
         self.pools = pools
         self.configuration = Mutex(configuration)
-        self.server = HTTP2Server(group: group, limits: configuration.http2) { loop in
+        self.server = HTTP2Server(group: group, limits: configuration.http2, tls: configuration.tls) { loop in
             var observer = HTTP2Connection.Observer()
+            observer.secured = { shared.secured($0) }
+            observer.limitHit = { shared.limitHit($0, $1) }
             observer.streamOpened = { stream in
                 found[ObjectIdentifier(loop)].map { ProxyRequest(stream: stream, pool: $0.value) }
             }
@@ -80,6 +82,23 @@ final class DataPlane: Sendable {
         } catch {
             throw GatewayError(code: .address, message: error.message, cause: error.cause)
         }
+    }
+
+    /// Reads certificates, keys, authorities and revocations again, for connections from now on; those of revoked peers
+    /// are closed. What cannot be used is logged and leaves what was there in force.
+    func reloadCertificates() {
+        let configuration = configuration.withLock { $0 }
+        for source in [configuration.tls, configuration.workerTLS].compactMap(\.self) {
+            do throws(HTTP2Error) {
+                guard try source.reload() else { continue }
+                let file = source.configuration.certificate ?? source.configuration.authority
+                shared.logger.info("certificates reloaded", metadata: ["file": "\(file ?? "")"])
+                server.closeRevoked()
+            } catch {
+                shared.logger.error("certificates not reloaded; the old ones stay", metadata: ["error": "\(error)"])
+            }
+        }
+        shared.noteCertificateExpiry(configuration.tls)
     }
 
     /// Takes no more requests, finishes those in flight within the budget, and stops everything.
@@ -137,7 +156,14 @@ final class DataPlane: Sendable {
     /// Takes over what may change while it runs: everything but the listeners, event loops, health and HTTP/2 limits of
     /// connections that exist.
     func reconfigure(_ new: GatewayConfiguration) {
-        configuration.withLock { $0 = new }
+        // Certificates are read again by themselves, from the files that were named at the start.
+        let new = configuration.withLock { old in
+            var new = new
+            new.tls = old.tls
+            new.workerTLS = old.workerTLS
+            old = new
+            return new
+        }
         shared.withScheduler { $0.reconfigure(new.scheduling) }
         shared.accessLog.configure(new.accessLog)
         for pool in pools { pool.eventLoop.execute { pool.value.configuration = new } }

@@ -6,11 +6,20 @@ struct GatewayConfiguration: Sendable {
     var listen = Endpoint.tcp(host: "127.0.0.1", port: 8080)
     /// One loop owns everything and needs no locks in practice; more share only the scheduler.
     var eventLoops = 1
-    var http2 = HTTP2Limits()
+    /// Towards robots. Connections end at thirty minutes, so that several gateways share robots evenly.
+    var http2 = {
+        var limits = HTTP2Limits()
+        limits.maxConnectionAge = .seconds(1800)
+        return limits
+    }()
+    /// Certificates towards robots; nil listens in cleartext.
+    var tls: TLSContextSource?
+    /// Certificates towards workers; nil speaks cleartext to them.
+    var workerTLS: TLSContextSource?
     var health = HealthMachine.Configuration()
     var scheduling = SchedulingConfiguration()
     var accessLog = AccessLog.Configuration()
-    /// Largest request body.
+    /// Largest request body; larger ones are refused, by their content-length before anything is buffered.
     var bodyLimit = 16 << 20
     /// Request bytes kept for repetitions, over all requests; beyond, bodies pass but are not repeated.
     var heldBytesLimit = 256 << 20

@@ -1,4 +1,5 @@
 import GrootCore
+import HTTP2
 import Synchronization
 
 /// The data plane's instruments; docs/gateway-metrics.md lists them. Any thread.
@@ -100,7 +101,6 @@ struct GatewayMetrics: Sendable {
     let noWorker: Counter
     let held: Counter
     let refused: Counter
-    let oversized: Counter
     let deadline: Counter
     let cancelled: Counter
     let bytesIn: Counter
@@ -113,6 +113,11 @@ struct GatewayMetrics: Sendable {
     let accessLogDropped: Counter
     private let registry: MetricsRegistry
     private let classes: Classes
+    let handshakes: Counter
+    let failedHandshakes: Counter
+    let certificateExpiry: Gauge
+    let limits: [HTTP2Limit: Counter]
+    let bodySize: Counter
 
     /// The classes seen so far. Any thread.
     private final class Classes: Sendable {
@@ -142,17 +147,16 @@ struct GatewayMetrics: Sendable {
             "groot_gateway_retries_total",
             help: "Requests repeated on a worker after an earlier one failed them."
         )
-        func limit(_ limit: String) -> Counter {
+        func limit(_ name: String) -> Counter {
             registry.counter(
-                "groot_gateway_limits_total",
-                help: "Times that a limit was hit, by its configuration key.",
-                labels: ["limit": limit]
+                "groot_gateway_limits_hit_total",
+                help: "Limits that requests and robots ran into, by limiter.",
+                labels: ["limit": name]
             )
         }
         retriesOverBudget = limit("retry-share")
         retriesTooLate = limit("retry-lateness")
         notHeld = limit("held-bytes")
-        oversized = limit("max-body-bytes")
         noWorker = registry.counter(
             "groot_gateway_no_worker_total",
             help: "Requests answered UNAVAILABLE because no worker came up in time."
@@ -166,6 +170,21 @@ struct GatewayMetrics: Sendable {
         cancelled = registry.counter("groot_gateway_cancelled_total", help: "Requests that the client gave up.")
         bytesIn = registry.counter("groot_gateway_received_bytes_total", help: "Request body bytes from robots.")
         bytesOut = registry.counter("groot_gateway_sent_bytes_total", help: "Response body bytes to robots.")
+        func handshakes(_ outcome: String) -> Counter {
+            registry.counter(
+                "groot_gateway_tls_handshakes_total",
+                help: "TLS handshakes of robots, by how they ended.",
+                labels: ["outcome": outcome]
+            )
+        }
+        self.handshakes = handshakes("ok")
+        failedHandshakes = handshakes("failed")
+        limits = Dictionary(uniqueKeysWithValues: HTTP2Limit.allCases.map { ($0, limit($0.rawValue)) })
+        bodySize = limit("body-size")
+        certificateExpiry = registry.gauge(
+            "groot_gateway_certificate_expiry_seconds",
+            help: "Time until the gateway's certificate expires; 0 without TLS."
+        )
         heldBytes = registry.gauge("groot_gateway_held_bytes", help: "Request bytes kept for a repetition.")
         waiting = registry.gauge("groot_gateway_waiting_requests", help: "Requests in the central waiting queue.")
         requestTime = registry.histogram(

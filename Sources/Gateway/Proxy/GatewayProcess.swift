@@ -14,6 +14,7 @@ struct GatewayProcess {
     private let directory: WorkerDirectory
     private let reload: ReloadService
     private let drainBudget: Duration
+    private let running: LatestValue<DataPlane>
     private let logger: Logger
 
     /// - Parameter reload: reads the settings again; throws when they would not hold.
@@ -32,6 +33,7 @@ struct GatewayProcess {
         )
         // The data plane needs the control plane's address, which is known once that serves.
         let running = LatestValue<DataPlane>()
+        self.running = running
         self.control = control
         self.reports = reports
         self.directory = directory
@@ -76,6 +78,10 @@ struct GatewayProcess {
                 .init(service: directory, successTerminationBehavior: .ignore),
                 .init(service: reload, successTerminationBehavior: .ignore),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
+                .init(
+                    service: CertificateService(running: running),
+                    successTerminationBehavior: .ignore
+                ),
                 .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
@@ -115,6 +121,26 @@ private struct ReportService: Service {
     func run() async throws {
         for await report in reports.cancelOnGracefulShutdown() {
             await control.workerDescribed(report)
+        }
+    }
+}
+
+/// Takes up new certificates: on SIGHUP at once, else when the files have changed, which is looked at every ten seconds.
+private struct CertificateService: Service {
+    let running: LatestValue<DataPlane>
+
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        await withTaskGroup { group in
+            group.addTask {
+                for await _ in signals.cancelOnGracefulShutdown() { running.peek()?.reloadCertificates() }
+            }
+            group.addTask {
+                // Ends with cancellation.
+                while (try? await cancelWhenGracefulShutdown({ try await Task.sleep(for: .seconds(10)) })) != nil {
+                    running.peek()?.reloadCertificates()
+                }
+            }
         }
     }
 }

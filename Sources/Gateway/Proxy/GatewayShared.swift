@@ -1,4 +1,5 @@
 import GrootCore
+import HTTP2
 import Logging
 import NIOCore
 import Synchronization
@@ -18,6 +19,8 @@ final class GatewayShared: Sendable {
     private let roster = Mutex<[WorkerMember]>([])
     /// Set once, before the first connection is accepted.
     private let loops = Mutex<[NIOLoopBound<UpstreamPool>]>([])
+    private let limitWarnings = Mutex(RateLimit(every: .seconds(1)))
+    private let handshakeFailures = Mutex(RateLimit(every: .seconds(10)))
 
     init(
         configuration: GatewayConfiguration,
@@ -56,6 +59,33 @@ final class GatewayShared: Sendable {
             roster.append(member)
             return member
         }
+    }
+
+    /// Counts a TLS handshake of a robot; failures are logged, not more often than every ten seconds.
+    func secured(_ result: Result<TLSPeer, HTTP2Error>) {
+        switch result {
+        case .success: metrics.handshakes.increment()
+        case .failure(let error):
+            metrics.failedHandshakes.increment()
+            guard let suppressed = handshakeFailures.withLock({ $0.admit(at: .now()) }) else { return }
+            logger.warning("TLS refused", metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
+        }
+    }
+
+    /// Counts a limit that a robot ran into; logged not more often than every second.
+    func limitHit(_ limit: HTTP2Limit, _ what: String) {
+        metrics.limits[limit]?.increment()
+        guard let suppressed = limitWarnings.withLock({ $0.admit(at: .now()) }) else { return }
+        logger.warning(
+            "limit hit",
+            metadata: ["limit": "\(limit.rawValue)", "peer": "\(what)", "suppressed": "\(suppressed)"]
+        )
+    }
+
+    func noteCertificateExpiry(_ tls: TLSContextSource?) {
+        guard let left = tls?.timeUntilExpiry(at: .now()) else { return }
+        metrics.certificateExpiry.set(left.seconds)
+        if left < .zero { logger.error("the certificate has expired; renew it and it is taken up by itself") }
     }
 
     /// Nil when it is no member.

@@ -49,14 +49,15 @@ final class ProxyRequest: HTTP2StreamHandler {
 
     func received(headers: HTTP2Headers) {
         do throws(RequestHead.Refusal) {
-            let head = try RequestHead(headers, at: startedAt, configuration: pool.configuration)
+            let head = try RequestHead(
+                headers,
+                from: stream.peer,
+                at: startedAt,
+                configuration: pool.configuration
+            )
             self.head = head
             guard head.deadline > startedAt else {
                 deadlinePassed()
-                return
-            }
-            if let length = head.contentLength, length > pool.configuration.bodyLimit {
-                refuseOversized()
                 return
             }
             deadlineTimer = after(head.deadline - startedAt) { $0.deadlinePassed() }
@@ -69,7 +70,9 @@ final class ProxyRequest: HTTP2StreamHandler {
         } catch {
             shared.metrics.refused.increment()
             switch error {
-            case .grpc(let status): answer(status)
+            case .grpc(let status):
+                if status.code == .resourceExhausted { shared.metrics.bodySize.increment() }
+                answer(status)
             case .http(let status):
                 isAnswered = true
                 stream.send(headers: HTTP2Headers([(":status", "\(status)")]), endStream: true)
@@ -211,9 +214,8 @@ final class ProxyRequest: HTTP2StreamHandler {
     }
 
     private func refuseOversized() {
-        shared.metrics.oversized.increment()
-        let limit = pool.configuration.bodyLimit
-        answer(GRPCStatus(.resourceExhausted, "the request body exceeds \(limit) bytes (max-body-bytes)"))
+        shared.metrics.bodySize.increment()
+        answer(RequestHead.tooLarge(pool.configuration.bodyLimit))
     }
 
     /// Under overload the robot is told when a newer observation is welcome.

@@ -15,8 +15,6 @@ struct RequestHead: Sendable {
     /// Motion that the robot had left when it sent the request.
     let runway: Duration?
     let traceparent: String?
-    /// As announced; nil when it was not.
-    let contentLength: Int?
     let deadline: MonotonicInstant
     private let passedOn: HTTP2Headers
 
@@ -32,17 +30,26 @@ struct RequestHead: Sendable {
         case http(Int)
     }
 
-    init(_ headers: HTTP2Headers, at now: MonotonicInstant, configuration: GatewayConfiguration) throws(Refusal) {
+    /// - Parameter peer: what TLS says of who asks.
+    init(
+        _ headers: HTTP2Headers,
+        from peer: TLSPeer? = nil,
+        at now: MonotonicInstant,
+        configuration: GatewayConfiguration
+    ) throws(Refusal) {
         guard headers["content-type"]?.hasPrefix("application/grpc") == true else { throw .http(415) }
         guard headers[":method"] == "POST" else { throw .http(405) }
         let path = headers[":path"] ?? ""
         route = Route(path: path)
-        robot = headers[MetadataKey.robot]
+        let named = headers[MetadataKey.robot]
+        if let refusal = PeerRules.refusal(peer, route: route, robot: named) { throw .grpc(refusal) }
+        let identity = peer?.identity
+        // A robot that its certificate names need not repeat itself.
+        robot = named ?? (identity?.kind == .robot ? identity?.name : nil)
         checkpoint = headers[MetadataKey.checkpoint].flatMap { $0.isEmpty ? nil : $0 }
         requestID = headers[MetadataKey.requestID]
         robotClass = headers[MetadataKey.robotClass]
         traceparent = headers[MetadataKey.traceparent]
-        contentLength = headers["content-length"].flatMap { Int($0) }
         observation = headers[MetadataKey.observation].flatMap { UInt64($0) } ?? 0
         if let text = headers[MetadataKey.runway] {
             guard let milliseconds = Int64(text), (0...Self.longestRunway).contains(milliseconds) else {
@@ -57,6 +64,9 @@ struct RequestHead: Sendable {
         } else {
             runway = nil
         }
+        if let length = headers["content-length"].flatMap({ Int($0) }), length > configuration.bodyLimit {
+            throw .grpc(Self.tooLarge(configuration.bodyLimit))
+        }
         if let text = headers["grpc-timeout"] {
             guard let timeout = GRPCTimeout.parse(text) else {
                 throw .grpc(GRPCStatus(.invalidArgument, "grpc-timeout \"\(text)\" is malformed"))
@@ -65,9 +75,12 @@ struct RequestHead: Sendable {
         } else {
             deadline = now + configuration.defaultTimeout
         }
-        passedOn = headers.removing([
-            "grpc-timeout", "grpc-previous-rpc-attempts", MetadataKey.worker, MetadataKey.attempts,
+        var passedOn = headers.removing([
+            "grpc-timeout", "grpc-previous-rpc-attempts", MetadataKey.worker, MetadataKey.attempts, MetadataKey.peer,
         ])
+        if named == nil, let robot { passedOn.add(MetadataKey.robot, robot) }
+        if let identity { passedOn.add(MetadataKey.peer, "\(identity)") }
+        self.passedOn = passedOn
         switch route {
         case .unknown:
             throw .grpc(GRPCStatus(.unimplemented, "the gateway does not serve \(path)"))
@@ -98,6 +111,10 @@ struct RequestHead: Sendable {
             arrivedAt: now,
             isWork: isWork
         )
+    }
+
+    static func tooLarge(_ limit: Int) -> GRPCStatus {
+        GRPCStatus(.resourceExhausted, "the request body exceeds \(limit) bytes (max-body-size)")
     }
 
     /// The headers of attempt number `attempt` (from 1), with the time that is left.

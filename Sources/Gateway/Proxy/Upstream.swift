@@ -125,6 +125,10 @@ final class Upstream {
         var observer = HTTP2Connection.Observer()
         observer.ready = { [weak self] in
             guard let self, generation == current else { return }
+            if let peer = connection?.peer, let identity = peer.identity, identity.kind != .worker {
+                connection?.close(.noError, reason: "its certificate is that of \(identity), not of a worker")
+                return
+            }
             execute(machine.connected(at: .now()))
         }
         observer.goAway = { [weak self] in
@@ -143,6 +147,7 @@ final class Upstream {
             to: endpoint,
             on: eventLoop,
             limits: limits,
+            tls: member == nil ? nil : pool?.configuration.workerTLS,
             timeout: health.connectTimeout,
             observer: observer
         )

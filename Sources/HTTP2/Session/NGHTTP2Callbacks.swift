@@ -9,21 +9,23 @@ enum NGHTTP2Callbacks {
         }
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _,
-            frame,
+            _,
             name,
             nameLength,
             value,
             valueLength,
             _,
             user in
-            guard let session = unsafe NGHTTP2Callbacks.session(user), let frame = unsafe frame else { return 0 }
+            guard let session = unsafe NGHTTP2Callbacks.session(user) else { return 0 }
             let kept = unsafe session.headerReceived(
                 name: UnsafeBufferPointer(start: name, count: nameLength),
                 value: UnsafeBufferPointer(start: value, count: valueLength)
             )
-            if kept { return 0 }
-            unsafe session.events?.headersRefused(stream: frame.pointee.hd.stream_id)
-            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+            return kept ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+        }
+        unsafe nghttp2_session_callbacks_set_unpack_extension_callback(callbacks) { _, _, _, user in
+            unsafe NGHTTP2Callbacks.session(user)?.events?.frameReceived(.unknown)
+            return NGHTTP2_ERR_CANCEL.rawValue
         }
         unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
             if let session = unsafe NGHTTP2Callbacks.session(user), let frame = unsafe frame {
@@ -143,6 +145,7 @@ enum NGHTTP2Callbacks {
         let type = UInt32(header.type)
         let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
         if type == NGHTTP2_DATA.rawValue { session.events?.frameSent(.data) }
+        if type == NGHTTP2_HEADERS.rawValue { session.events?.frameSent(.headers) }
         if type == NGHTTP2_RST_STREAM.rawValue { session.events?.frameSent(.reset(stream: header.stream_id)) }
         if endsStream, type == NGHTTP2_DATA.rawValue || type == NGHTTP2_HEADERS.rawValue {
             session.events?.frameSent(.endOfStream(header.stream_id))

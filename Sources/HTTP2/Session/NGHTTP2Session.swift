@@ -21,6 +21,8 @@ final class NGHTTP2Session {
         case priority
         case windowUpdate
         case data
+        case headers
+        case unknown
         case endOfStream(Int32)
     }
 
@@ -33,6 +35,10 @@ final class NGHTTP2Session {
     /// The header block that is being decoded; the library interleaves none.
     private var headers = HTTP2Headers()
     private var headersRefused = false
+    /// Decoded bytes of a block that is refused.
+    private var refusedBytes = 0
+    private var isBomb: Bool { refusedBytes > Self.bombFactor * limits.maxHeaderListSize }
+    private static let bombFactor = 16
 
     init(role: Role, limits: HTTP2Limits, events: any SessionEvents) throws(HTTP2Error) {
         self.limits = limits
@@ -68,7 +74,18 @@ final class NGHTTP2Session {
                 bytes.count
             )
         }
-        guard result >= 0 else { throw Self.error(Int32(result), "the peer broke the protocol") }
+        guard result >= 0 else {
+            var error = Self.error(Int32(result), "the peer broke the protocol")
+            error.limit =
+                switch Int(result) {
+                case Int(NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue): .continuationFlood
+                // Acknowledgements that the peer does not read.
+                case Int(NGHTTP2_ERR_FLOODED.rawValue): .settingsFlood
+                case Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue) where isBomb: .headerBomb
+                default: nil
+                }
+            throw error
+        }
     }
 
     /// Hands the next serialised piece to `SessionEvents.send(bytes:)`; returns false when there is none. Bodies go
@@ -119,9 +136,16 @@ final class NGHTTP2Session {
     }
 
     /// Second half: names the last stream that will be answered.
-    func submitGoAway(_ code: HTTP2ErrorCode) {
+    func submitGoAway(_ code: HTTP2ErrorCode, _ debug: StaticString = "") {
         let last = unsafe nghttp2_session_get_last_proc_stream_id(session)
-        _ = unsafe nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
+        _ = unsafe nghttp2_submit_goaway(
+            session,
+            UInt8(NGHTTP2_FLAG_NONE.rawValue),
+            last,
+            code.rawValue,
+            debug.utf8Start,
+            debug.utf8CodeUnitCount
+        )
     }
 
     /// GOAWAY, after which the session wants neither to read nor to write.
@@ -153,29 +177,44 @@ extension NGHTTP2Session {
     func headersBegan() {
         headers.removeAll()
         headersRefused = false
+        refusedBytes = 0
+        events?.headersBegan()
     }
 
-    /// Returns false when the block exceeds a limit; the stream is then reset.
+    /// Returns false when a block goes on and on after it was refused: the connection then ends.
     func headerReceived(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard !headersRefused else { return false }
-        let size = headers.listSize + name.count + value.count + 32
-        guard headers.count < limits.maxHeaderFields, size <= limits.maxHeaderListSize else {
-            headersRefused = true
-            return false
+        let cost = name.count + value.count + 32
+        if !headersRefused, headers.count < limits.maxHeaderFields,
+            headers.listSize + cost <= limits.maxHeaderListSize
+        {
+            unsafe headers.add(name, value)
+            return true
         }
-        unsafe headers.add(name, value)
-        return true
+        headersRefused = true
+        refusedBytes += cost
+        return !isBomb
     }
 
     func headersEnded(stream: Int32) {
-        guard !headersRefused else { return }
+        guard !headersRefused else {
+            headers.removeAll()
+            events?.headersRefused(stream: stream)
+            return
+        }
         events?.headersReceived(stream: stream, headers)
         headers.removeAll()
     }
 
+    /// A slice keeps the whole read buffer alive: small ones, and those of nearly empty buffers, are copied, so that a
+    /// peer cannot make us hold 256 kB with one byte.
+    private func isWorthSharing(_ count: Int) -> Bool {
+        let capacity = input.storageCapacity
+        return count * 16 >= capacity && input.readableBytes * 4 >= capacity
+    }
+
     /// A slice of the buffer that is being fed when the bytes lie in it, else a copy.
     func body(at pointer: UnsafePointer<UInt8>, count: Int) -> ByteBuffer {
-        if let base = unsafe inputBase {
+        if let base = unsafe inputBase, isWorthSharing(count) {
             let offset = unsafe UnsafeRawPointer(pointer) - base
             if offset >= 0, let slice = input.getSlice(at: input.readerIndex + offset, length: count) { return slice }
         }
@@ -240,6 +279,13 @@ extension NGHTTP2Session {
         unsafe NGHTTP2Callbacks.install(in: callbacks)
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
         unsafe nghttp2_option_set_no_closed_streams(options, 1)
+        // Our own limiter sees resets in both directions and says so; the library's would end connections silently.
+        unsafe nghttp2_option_set_stream_reset_rate_limit(options, UInt64.max, UInt64.max)
+        // Types that nobody defined are ignored, but counted.
+        for type in UInt8(NGHTTP2_ORIGIN.rawValue) + 1...UInt8.max {
+            unsafe nghttp2_option_set_user_recv_extension_type(options, type)
+        }
+        unsafe nghttp2_option_set_max_continuations(options, limits.maxContinuations)
         unsafe nghttp2_option_set_peer_max_concurrent_streams(options, UInt32(limits.maxConcurrentStreams))
         var session: OpaquePointer?
         let result =

@@ -4,6 +4,9 @@ import NIOCore
 /// inside the library: a receiver may submit frames, but never feeds or drains the session.
 protocol SessionEvents: AnyObject {
     func headersReceived(stream: Int32, _ headers: HTTP2Headers)
+    /// A header block begins.
+    func headersBegan()
+    /// The block that ends exceeds a limit.
     func headersRefused(stream: Int32)
     /// Body bytes at `offset` of the buffer that is being fed.
     func bodyReceived(stream: Int32, _ body: ByteBuffer)

@@ -1,0 +1,114 @@
+import GrootCore
+import NIOCore
+
+// The shell: reading, flushing, timers, the end.
+extension HTTP2Connection {
+    func start() {
+        guard session == nil, !isClosed else { return }
+        do throws(HTTP2Error) {
+            session = try NGHTTP2Session(role: role, limits: limits, events: self)
+        } catch {
+            fail(error)
+            return
+        }
+        idleSince = .now()
+        startLimits()
+        scheduleFlush()
+    }
+
+    func after(_ delay: Duration, _ body: @escaping (HTTP2Connection) -> Void) {
+        let timer = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [weak self] in
+            if let self, !isClosed { body(self) }
+        }
+        timers.append(timer)
+        if timers.count > 8 { timers.removeFirst(timers.count - 8) }
+    }
+
+    func fail(_ error: HTTP2Error) {
+        closeReason = "\(error)"
+        if let limit = error.limit {
+            hit(limit, "the connection ends")
+            session?.terminate(.enhanceYourCalm)
+        }
+        // Otherwise the library has queued the GOAWAY that fits; the flush sends it.
+        flushNow()
+        if let context { end(context) }
+    }
+
+    /// The socket's end after our last words. Servers stop writing first and take what is still under way: closing with
+    /// unread bytes would be a reset, which throws away what the peer has not read yet.
+    func end(_ context: ChannelHandlerContext) {
+        guard role == .server, limits.lingerTimeout > .zero, context.channel.isActive else {
+            context.close(promise: nil)
+            return
+        }
+        finish()
+        context.close(mode: .output, promise: nil)
+        let channel = context.channel
+        let timer = eventLoop.scheduleTask(in: .nanoseconds(limits.lingerTimeout.nanoseconds)) {
+            channel.close(promise: nil)
+        }
+        channel.closeFuture.whenComplete { _ in timer.cancel() }
+    }
+
+    func scheduleFlush() {
+        guard !flushScheduled, !isReading, !isFlushing, !isClosed else { return }
+        flushScheduled = true
+        eventLoop.assumeIsolated().execute { [weak self] in
+            guard let self, flushScheduled else { return }
+            flushNow()
+        }
+    }
+
+    func flushNow() {
+        flushScheduled = false
+        guard let session, let context, !isClosed, !isReading, !isFlushing else { return }
+        isFlushing = true
+        do throws(HTTP2Error) {
+            while context.channel.isWritable {
+                guard try session.produce() else { break }
+                if output.readableBytes >= 64 << 10 { writeOutput() }
+            }
+        } catch {
+            closeReason = "\(error)"
+            context.close(promise: nil)
+        }
+        writeOutput()
+        context.flush()
+        isFlushing = false
+        if !isClosed, closesAfterFlush || !session.wantsToRead && !session.wantsToWrite { end(context) }
+    }
+
+    func writeOutput() {
+        guard output.readableBytes > 0 else { return }
+        write(output)
+        output = ByteBuffer()
+    }
+
+    func write(_ buffer: ByteBuffer) {
+        writtenBytes &+= buffer.readableBytes
+        context?.write(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    func finish() {
+        guard !isClosed else { return }
+        isClosed = true
+        for timer in timers { timer.cancel() }
+        timers = []
+        drainFinished = nil
+        let open = streams.values.sorted { $0.id < $1.id }
+        streams = [:]
+        for stream in open {
+            let unseen = role == .client && stream.id > lastStreamOfPeer
+            stream.close(
+                HTTP2StreamClosure(cause: unseen ? .neverProcessed : .connectionLost, code: .connectError)
+            )
+        }
+        quota?.give(back: queuedBytes)
+        queuedBytes = 0
+        context = nil
+        let closed = observer.closed
+        observer = Observer()
+        closed?(closeReason)
+    }
+}
