@@ -82,8 +82,10 @@ struct GatewayFlags: ParsableArguments {
         let own: [(String, String?)] = [
             ("workers", workers), ("workers-file", workersFile), ("listen", listen), ("admin", admin),
             ("database", database), ("state-dir", stateDir), ("event-loops", eventLoops), ("log-level", logLevel),
-            ("policy", policy), ("tls-certificate", tlsCertificate), ("tls-key", tlsKey), ("tls-authority", tlsAuthority),
-            ("tls-revoked", tlsRevoked), ("worker-tls-authority", workerTlsAuthority), ("migrate", migrate ? "true" : nil), ("hedge", hedge ? "true" : nil),
+            ("policy", policy), ("tls-certificate", tlsCertificate), ("tls-key", tlsKey),
+            ("tls-authority", tlsAuthority),
+            ("tls-revoked", tlsRevoked), ("worker-tls-authority", workerTlsAuthority),
+            ("migrate", migrate ? "true" : nil), ("hedge", hedge ? "true" : nil),
         ]
         for (key, value) in own { if let value { values[key] = value } }
         return values

@@ -55,7 +55,8 @@ extension Setting {
     ]
 
     static let certificates: [Setting] = [
-        file("tls-certificate", "PEM file: the gateway's certificate, then its intermediates; robots connect over TLS") {
+        file("tls-certificate", "PEM file: the gateway's certificate, then its intermediates; robots connect over TLS")
+        {
             $0.tls.certificate
         } set: {
             $0.tls.certificate = $1
@@ -87,7 +88,9 @@ extension Setting {
         let unit = key.unit == .count ? "" : ", \(key.unit.rawValue)"
         return Setting(key: key.name, text: "HTTP/2 limit towards robots\(unit)", isLive: false) {
             (value, settings) throws(GatewaySettings.Problem) in
-            if let problem = HTTP2LimitKey.set(key.name, to: value, in: &settings.gateway.http2) { throw .init(problem) }
+            if let problem = HTTP2LimitKey.set(key.name, to: value, in: &settings.gateway.http2) {
+                throw .init(problem)
+            }
         } show: {
             let value = key.read($0.gateway.http2)
             return value == value.rounded() ? "\(Int(value))" : "\(value)"
