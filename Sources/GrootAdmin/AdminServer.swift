@@ -1,5 +1,5 @@
 package import GrootCore
-import Hummingbird
+package import Hummingbird
 package import Logging
 
 /// The admin listener of a process: `/livez`, `/readyz`, `/metrics`.
@@ -9,17 +9,22 @@ package struct AdminServer: Sendable {
     /// Nil when ready, else the reason.
     package typealias Readiness = @Sendable () -> String?
 
+    /// Adds a process's own pages.
+    package typealias Routes = @Sendable (Router<BasicRequestContext>) -> Void
+
     private let host: String
     private let port: Int
     private let metrics: MetricsRegistry
     private let readiness: Readiness
     private let logger: Logger
+    private let routes: Routes
 
     package init(
         host: String,
         port: Int,
         metrics: MetricsRegistry,
         logger: Logger,
+        routes: @escaping Routes = { _ in },
         readiness: @escaping Readiness
     ) {
         self.host = host
@@ -27,6 +32,7 @@ package struct AdminServer: Sendable {
         self.metrics = metrics
         self.logger = logger
         self.readiness = readiness
+        self.routes = routes
     }
 
     package func run() async throws {
@@ -47,6 +53,7 @@ package struct AdminServer: Sendable {
                 body: .init(byteBuffer: ByteBuffer(string: metrics.render()))
             )
         }
+        routes(router)
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(

@@ -98,7 +98,7 @@ struct ProxyPartsTests {
 
     @Test
     func duplicateWorkersAreAUsageError() {
-        #expect(throws: (any Error).self) { try Main.parse(["--workers", "w1,w1:8090"]) }
-        #expect(throws: Never.self) { try Main.parse(["--workers", "w1,w2"]) }
+        #expect(throws: (any Error).self) { try ServeCommand.parse(["--workers", "w1,w1:8090"]) }
+        #expect(throws: Never.self) { try ServeCommand.parse(["--workers", "w1,w2"]) }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import GrootAdmin
 import GrootCore
 import Logging
@@ -12,12 +13,14 @@ struct GatewayProcess {
     private let reports: AsyncStream<WorkerReport>
     private let dataPlane: DataPlaneService
     private let running: LatestValue<DataPlane>
+    private let notifier: ServiceNotifier
     private let configuration: GatewayConfiguration
     private let logger: Logger
 
     init(
-        _ checked: Main.Checked,
+        _ checked: ServeCommand.Checked,
         control: any ControlPlaneService,
+        dashboard: any DashboardData,
         registry: MetricsRegistry,
         logger: Logger
     ) {
@@ -33,7 +36,18 @@ struct GatewayProcess {
         self.reports = reports
         self.configuration = checked.gateway
         self.logger = logger
-        dataPlane = DataPlaneService(control: control, running: running, logger: logger) { endpoint in
+        notifier = ServiceNotifier(
+            environment: ProcessInfo.processInfo.environment,
+            processIdentifier: ProcessInfo.processInfo.processIdentifier,
+            logger: logger,
+            isAlive: { await running.peek()?.takesTurns() ?? true }
+        )
+        dataPlane = DataPlaneService(
+            control: control,
+            running: running,
+            notifier: notifier,
+            logger: logger
+        ) { endpoint in
             await DataPlane(
                 configuration: checked.gateway,
                 control: endpoint,
@@ -43,7 +57,16 @@ struct GatewayProcess {
                 continuation.yield(report)
             }
         }
-        admin = AdminServer(host: checked.admin.host, port: checked.admin.port, metrics: registry, logger: logger) {
+        let routes = DashboardRoutes(data: dashboard, metrics: registry) {
+            DashboardGateway(running.peek(), configured: checked.gateway.workers)
+        }
+        admin = AdminServer(
+            host: checked.admin.host,
+            port: checked.admin.port,
+            metrics: registry,
+            logger: logger,
+            routes: { routes.add(to: $0) }
+        ) {
             guard let dataPlane = running.peek() else { return "the control plane is starting" }
             return dataPlane.notReadyReason ?? control.notReadyReason
         }
@@ -53,6 +76,7 @@ struct GatewayProcess {
     func run() async throws {
         var group = ServiceGroupConfiguration(
             services: [
+                .init(service: notifier, successTerminationBehavior: .ignore),
                 .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
@@ -127,6 +151,7 @@ private struct DataPlaneService: Service {
     let control: any ControlPlaneService
     /// Where others find the data plane once it runs.
     let running: LatestValue<DataPlane>
+    let notifier: ServiceNotifier
     let logger: Logger
     let make: @Sendable (Endpoint) async -> DataPlane
 
@@ -135,6 +160,7 @@ private struct DataPlaneService: Service {
         running.store(dataPlane)
         let address = try await dataPlane.start()
         logger.info("listens", metadata: ["peer": "\(address)"])
+        await notifier.ready("listens on \(address)")
         // Both a signal and cancellation end the wait; either way what is in flight gets its budget.
         try? await gracefulShutdown()
         logger.info("drains")
