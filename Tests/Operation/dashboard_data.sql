@@ -42,3 +42,7 @@ SELECT
     CASE WHEN n % 90 = 40 THEN 'the worker went away' ELSE '' END, 460000
 FROM generate_series(1, 400) AS n, (VALUES ('r1'), ('r2')) AS robots (robot)
 WHERE robot = 'r1' OR n > 250;
+
+INSERT INTO events (robot, boot, sequence, episode_id, happened_at, kind, name, message) VALUES
+    ('r1', 'b1', 1000, '11111111-1111-4111-8111-111111111111', now() - interval '2 minutes', 'link', 'gateway_lost', 'the gateway went away'),
+    ('r1', 'b1', 1001, '11111111-1111-4111-8111-111111111111', now() - interval '118 seconds', 'link', 'gateway_back', 'the gateway answers again');

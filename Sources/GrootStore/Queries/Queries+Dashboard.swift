@@ -1,5 +1,7 @@
 /// What the dashboard shows. Each answers one JSON text that goes to the browser as it is: the shape is made where the
 /// data is, and nothing in between has to know it.
+///
+/// `recorded_at` picks the partitions, `captured_at` is what the robot's clock says.
 extension Queries {
     /// Every robot with its last episode and the last two minutes of its requests.
     static let dashboardRobots = Query(
@@ -19,7 +21,7 @@ extension Queries {
                     percentile_cont(0.99) WITHIN GROUP (ORDER BY i.latency_ns) FILTER (WHERE i.status = 'OK') / 1e6
                         AS latency_p99_ms
                 FROM inferences AS i
-                WHERE i.captured_at > now() - interval '2 minutes'
+                WHERE i.recorded_at > now() - interval '3 minutes' AND i.captured_at > now() - interval '2 minutes'
                 GROUP BY i.robot
             )
             SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.robot), '[]')::text AS json
@@ -54,7 +56,8 @@ extension Queries {
                     percentile_cont(0.5) WITHIN GROUP (ORDER BY i.worker_infer_ns) / 1e6 AS infer_p50_ms,
                     percentile_cont(0.5) WITHIN GROUP (ORDER BY i.worker_queue_ns) / 1e6 AS queue_p50_ms
                 FROM inferences AS i
-                WHERE i.captured_at > now() - interval '2 minutes' AND i.status = 'OK'
+                WHERE i.recorded_at > now() - interval '3 minutes' AND i.captured_at > now() - interval '2 minutes'
+                    AND i.status = 'OK'
                 GROUP BY i.worker
             ) AS w
             """
@@ -77,7 +80,8 @@ extension Queries {
                     percentile_cont(0.99) WITHIN GROUP (ORDER BY i.latency_ns) FILTER (WHERE i.status = 'OK') / 1e6
                         AS p99_ms
                 FROM inferences AS i
-                WHERE i.captured_at > now() - interval '5 minutes' AND i.captured_at <= now() + interval '5 seconds'
+                WHERE i.recorded_at > now() - interval '6 minutes' AND i.captured_at > now() - interval '5 minutes'
+                    AND i.captured_at <= now() + interval '5 seconds'
                 GROUP BY at
             ) AS b
             """
