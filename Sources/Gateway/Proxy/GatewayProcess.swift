@@ -76,7 +76,6 @@ struct GatewayProcess {
     func run() async throws {
         var group = ServiceGroupConfiguration(
             services: [
-                .init(service: notifier, successTerminationBehavior: .ignore),
                 .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
@@ -85,6 +84,8 @@ struct GatewayProcess {
                     successTerminationBehavior: .ignore
                 ),
                 .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
+                // Services end in opposite order: systemd hears first that the drain begins.
+                .init(service: notifier, successTerminationBehavior: .ignore),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
