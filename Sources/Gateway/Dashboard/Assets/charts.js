@@ -13,7 +13,7 @@ export function ticks(low, high, count) {
   const power = 10 ** Math.floor(Math.log10(raw))
   const step = [1, 2, 5, 10].map(n => n * power).find(n => n >= raw)
   const result = []
-  for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) result.push(value)
+  for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) result.push(value + 0) // no -0
   return result
 }
 
