@@ -28,6 +28,7 @@ let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swi
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let certificates: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
@@ -50,6 +51,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
@@ -127,8 +129,12 @@ let package = Package(
             dependencies: [
                 "GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2", argumentParser, nioCore, nioPosix,
                 grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, collections, logging, certificates, asn1,
-                crypto, systemPackage,
+                crypto, systemPackage, hummingbird, httpTypes,
             ],
+            resources: ["index.html", "style.css"].map { .embedInCode("Dashboard/Assets/\($0)") }
+                + ["app", "charts", "checkpoints", "dom", "episodes", "fleet", "text"].map {
+                    .embedInCode("Dashboard/Assets/\($0).js")
+                },
             swiftSettings: settings
         ),
         .executableTarget(
@@ -195,8 +201,8 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "GrootCore", "GrootAPI", "GrootTesting", "HTTP2", grpcCore, grpcTransport, grpcProtobuf,
-                protobuf, nioCore, nioPosix, argumentParser, logging, subprocess,
+                "Gateway", "GrootCore", "GrootAPI", "GrootStore", "GrootTesting", "HTTP2", grpcCore, grpcTransport,
+                grpcProtobuf, protobuf, nioCore, nioPosix, argumentParser, logging, subprocess,
             ],
             swiftSettings: settings
         ),

@@ -1,36 +1,38 @@
-import Foundation
 package import GrootCore
-import Hummingbird
+package import Hummingbird
 package import Logging
 
-/// The admin listener of a process: `/livez`, `/readyz`, `/metrics`, and what the process adds.
+/// The admin listener of a process: `/livez`, `/readyz`, `/metrics`.
 ///
 /// Loopback unless told otherwise. `isReady` is asked on every `/readyz`; its text says what is missing.
 package struct AdminServer: Sendable {
     /// Nil when ready, else the reason.
     package typealias Readiness = @Sendable () -> String?
 
+    /// Adds a process's own pages.
+    package typealias Routes = @Sendable (Router<BasicRequestContext>) -> Void
+
     private let host: String
     private let port: Int
     private let metrics: MetricsRegistry
     private let readiness: Readiness
     private let logger: Logger
-    private let actions: [AdminAction]
+    private let routes: Routes
 
     package init(
         host: String,
         port: Int,
         metrics: MetricsRegistry,
         logger: Logger,
-        actions: [AdminAction] = [],
+        routes: @escaping Routes = { _ in },
         readiness: @escaping Readiness
     ) {
         self.host = host
         self.port = port
         self.metrics = metrics
         self.logger = logger
-        self.actions = actions
         self.readiness = readiness
+        self.routes = routes
     }
 
     package func run() async throws {
@@ -51,18 +53,7 @@ package struct AdminServer: Sendable {
                 body: .init(byteBuffer: ByteBuffer(string: metrics.render()))
             )
         }
-        for action in actions {
-            router.on(RouterPath(action.path), method: action.method == .get ? .get : .post) { _, context -> Response in
-                var parameters: [String: String] = [:]
-                for (name, value) in context.parameters { parameters["\(name)"] = "\(value)".removingPercentEncoding }
-                let answer = await action.run(parameters)
-                return Response(
-                    status: .init(code: answer.status),
-                    headers: [.contentType: answer.contentType],
-                    body: .init(byteBuffer: ByteBuffer(string: answer.body))
-                )
-            }
-        }
+        routes(router)
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(

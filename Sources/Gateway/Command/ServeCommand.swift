@@ -39,6 +39,7 @@ struct ServeCommand: AsyncParsableCommand {
             let gateway = GatewayProcess(
                 settings,
                 control: control,
+                dashboard: store,
                 directory: directory,
                 registry: registry,
                 logger: logger,

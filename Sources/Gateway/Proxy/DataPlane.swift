@@ -71,6 +71,20 @@ final class DataPlane: Sendable {
     var workerStatuses: [GatewayShared.WorkerStatus] { shared.workerStatuses }
     var connectionCount: Int { server.connectionCount }
 
+    /// Requests that each worker has not finished, in the order of `workerStatuses`.
+    var inFlight: [Int] {
+        let members = shared.members
+        return shared.withScheduler { scheduler in members.map { scheduler.worker($0.id)?.inFlight ?? 0 } }
+    }
+
+    /// Returns once every event loop has taken a turn; a loop that hangs keeps it waiting.
+    func takesTurns() async -> Bool {
+        for pool in pools {
+            guard (try? await pool.eventLoop.submit {}.get()) != nil else { return false }
+        }
+        return true
+    }
+
     /// Connects to the workers and starts to listen; returns the address with the real port.
     ///
     /// - Throws: `GatewayError` with code `address`. Unreachable workers are no error: they are tried on.

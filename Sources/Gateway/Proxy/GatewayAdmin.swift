@@ -1,43 +1,71 @@
 import Foundation
-import GrootAdmin
 import GrootCore
+import HTTPTypes
+import Hummingbird
 import Logging
 
-/// What the gateway's admin listener offers beside health and metrics.
-enum GatewayAdmin {
-    static func actions(_ running: LatestValue<DataPlane>, logger: Logger) -> [AdminAction] {
-        let starting = AdminAction.Answer(status: 503, "the gateway is starting\n")
-        func drain(_ drains: Bool) -> @Sendable ([String: String]) async -> AdminAction.Answer {
-            { parameters in
-                let worker = parameters["name"] ?? ""
-                guard let dataPlane = running.peek() else { return starting }
-                guard dataPlane.drain(worker, drains) else {
-                    return AdminAction.Answer(status: 404, "there is no worker \"\(worker)\"\n")
-                }
-                logger.notice(drains ? "drains by order" : "serves again by order", metadata: ["worker": "\(worker)"])
-                return AdminAction.Answer("ok\n")
-            }
+/// What the gateway's admin listener offers beside health, metrics and dashboard: the state, and orders.
+///
+/// Orders are POST. One that comes from a web page (it has an Origin) is refused, so that a page which an operator
+/// visits cannot drain the gateway behind their back.
+struct GatewayAdmin: Sendable {
+    let running: LatestValue<DataPlane>
+    let logger: Logger
+
+    func add(to router: Router<BasicRequestContext>) {
+        router.get("/state") { [running] _, _ -> Response in
+            guard let dataPlane = running.peek() else { return Self.starting }
+            return Self.answer(.ok, dataPlane.state().json(), type: "application/json; charset=utf-8")
         }
-        return [
-            AdminAction(.get, "/state") { _ in running.peek().map { .json($0.state().json()) } ?? starting },
-            AdminAction(.post, "/workers/:name/drain", drain(true)),
-            AdminAction(.post, "/workers/:name/undrain", drain(false)),
-            AdminAction(.post, "/drain") { _ in
-                // The same way as an operator's SIGTERM, with the same budget.
-                kill(getpid(), SIGTERM)
-                return AdminAction.Answer(status: 202, "draining\n")
-            },
-            AdminAction(.post, "/log-level/:level") { parameters in
-                guard let level = parameters["level"].flatMap({ Logger.Level(rawValue: $0) }) else {
-                    return AdminAction.Answer(
-                        status: 400,
-                        "expected one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))\n"
-                    )
-                }
-                LogSetup.level = level
-                logger.notice("log level changed", metadata: ["setting": "\(level.rawValue)"])
-                return AdminAction.Answer("ok\n")
-            },
-        ]
+        order(router, "/workers/:name/drain") { drain($0, true) }
+        order(router, "/workers/:name/undrain") { drain($0, false) }
+        order(router, "/drain") { _ in
+            // The same way as an operator's SIGTERM, with the same budget.
+            kill(getpid(), SIGTERM)
+            return Self.answer(.accepted, "draining\n")
+        }
+        order(router, "/log-level/:name") { name in
+            guard let level = Logger.Level(rawValue: name) else {
+                let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+                return Self.answer(.badRequest, "expected one of \(known)\n")
+            }
+            LogSetup.level = level
+            logger.notice("log level changed", metadata: ["setting": "\(level.rawValue)"])
+            return Self.answer(.ok, "ok\n")
+        }
+    }
+
+    private func order(
+        _ router: Router<BasicRequestContext>,
+        _ path: RouterPath,
+        _ run: @escaping @Sendable (String) -> Response
+    ) {
+        router.post(path) { request, context -> Response in
+            guard request.headers[.origin] == nil else { return Self.answer(.forbidden, "not from a web page\n") }
+            return run(context.parameters.get("name")?.removingPercentEncoding ?? "")
+        }
+    }
+
+    private func drain(_ worker: String, _ drains: Bool) -> Response {
+        guard let dataPlane = running.peek() else { return Self.starting }
+        guard dataPlane.drain(worker, drains) else {
+            return Self.answer(.notFound, "there is no worker \"\(worker)\"\n")
+        }
+        logger.notice(drains ? "drains by order" : "serves again by order", metadata: ["worker": "\(worker)"])
+        return Self.answer(.ok, "ok\n")
+    }
+
+    private static var starting: Response { answer(.serviceUnavailable, "the gateway is starting\n") }
+
+    private static func answer(
+        _ status: HTTPResponse.Status,
+        _ text: String,
+        type: String = "text/plain; charset=utf-8"
+    ) -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: type, .cacheControl: "no-store"],
+            body: .init(byteBuffer: ByteBuffer(string: text))
+        )
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import GrootAdmin
 import GrootCore
 import Logging
@@ -15,12 +16,14 @@ struct GatewayProcess {
     private let reload: ReloadService
     private let drainBudget: Duration
     private let running: LatestValue<DataPlane>
+    private let notifier: ServiceNotifier
     private let logger: Logger
 
     /// - Parameter reload: reads the settings again; throws when they would not hold.
     init(
         _ settings: GatewaySettings,
         control: any ControlPlaneService,
+        dashboard: any DashboardData,
         directory: WorkerDirectory,
         registry: MetricsRegistry,
         logger: Logger,
@@ -39,8 +42,19 @@ struct GatewayProcess {
         self.directory = directory
         drainBudget = settings.gateway.drainBudget
         self.logger = logger
-        dataPlane = DataPlaneService(control: control, directory: directory, running: running, logger: logger) {
-            endpoint in
+        notifier = ServiceNotifier(
+            environment: ProcessInfo.processInfo.environment,
+            processIdentifier: ProcessInfo.processInfo.processIdentifier,
+            logger: logger,
+            isAlive: { await running.peek()?.takesTurns() ?? true }
+        )
+        dataPlane = DataPlaneService(
+            control: control,
+            directory: directory,
+            running: running,
+            notifier: notifier,
+            logger: logger
+        ) { endpoint in
             await DataPlane(
                 configuration: settings.gateway,
                 control: endpoint,
@@ -57,12 +71,19 @@ struct GatewayProcess {
             running: running,
             logger: logger
         )
+        let routes = DashboardRoutes(data: dashboard, metrics: registry) {
+            DashboardGateway(running.peek(), configured: settings.directory.addresses)
+        }
+        let orders = GatewayAdmin(running: running, logger: logger)
         admin = AdminServer(
             host: settings.admin.host,
             port: settings.admin.port,
             metrics: registry,
             logger: logger,
-            actions: GatewayAdmin.actions(running, logger: logger)
+            routes: {
+                routes.add(to: $0)
+                orders.add(to: $0)
+            }
         ) {
             guard let dataPlane = running.peek() else { return "the control plane is starting" }
             return dataPlane.notReadyReason ?? control.notReadyReason
@@ -83,6 +104,8 @@ struct GatewayProcess {
                     successTerminationBehavior: .ignore
                 ),
                 .init(service: dataPlane, successTerminationBehavior: .gracefullyShutdownGroup),
+                // Services end in opposite order: systemd hears first that the drain begins.
+                .init(service: notifier, successTerminationBehavior: .ignore),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
@@ -150,6 +173,7 @@ private struct DataPlaneService: Service {
     let directory: WorkerDirectory
     /// Where others find the data plane once it runs.
     let running: LatestValue<DataPlane>
+    let notifier: ServiceNotifier
     let logger: Logger
     let make: @Sendable (Endpoint) async -> DataPlane
 
@@ -159,6 +183,7 @@ private struct DataPlaneService: Service {
         directory.attach(to: dataPlane)
         let address = try await dataPlane.start()
         logger.info("listens", metadata: ["peer": "\(address)"])
+        await notifier.ready("listens on \(address)")
         // Both a signal and cancellation end the wait; either way what is in flight gets its budget.
         try? await gracefulShutdown()
         logger.info("drains")

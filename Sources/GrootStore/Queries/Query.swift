@@ -69,6 +69,8 @@ package enum Queries {
             listCheckpoints.signature, showCheckpoint.signature, compareCheckpoints.signature,
             describeCheckpoint.signature, listRunConfigs.signature, listAssignments.signature,
             listMigrations.signature, listRetention.signature, setRetention.signature,
+            dashboardRobots.signature, dashboardWorkers.signature, dashboardLatency.signature,
+            dashboardEpisodes.signature, dashboardEpisode.signature, dashboardComparison.signature,
         ]
 
     static let ping = Query("ping", columns: [PostgresColumn("answer", .integer)], sql: "SELECT 1 AS answer") {

@@ -27,12 +27,18 @@ package struct AgentRun: Sendable {
     private let logger: Logger
     private let metrics = MetricsRegistry()
     private let readiness = LatestValue<String>()
+    private let notifier: ServiceNotifier
 
     package init(configuration: AgentConfiguration) {
         var logger = Logger(label: "agent")
         logger[metadataKey: "robot"] = "\(configuration.robot)"
         self.logger = logger
         self.configuration = configuration
+        notifier = ServiceNotifier(
+            environment: ProcessInfo.processInfo.environment,
+            processIdentifier: ProcessInfo.processInfo.processIdentifier,
+            logger: logger
+        )
     }
 
     /// Runs under signal handling: `SIGINT` and `SIGTERM` end the run gracefully.
@@ -94,6 +100,7 @@ package struct AgentRun: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await gateway.run() }
             if let tls { group.addTask { try await tls.run() } }
+            group.addTask { [notifier] in try await notifier.run() }
             group.addTask { await spool.run(to: gateway) }
             if case .tcp(let host, let port)? = configuration.admin {
                 group.addTask { [metrics, logger, readiness] in
@@ -140,6 +147,7 @@ package struct AgentRun: Sendable {
             }
             await spool.append(registration(boot: boot, profile: profile.name))
             let control = try startControl(profile: profile, policy: policy, env: env)
+            await notifier.ready("drives the robot")
             let session = RobotSession(
                 configuration: configuration,
                 policy: policy,

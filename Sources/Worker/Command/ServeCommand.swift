@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import GrootAPI
 import GrootAdmin
 import GrootCore
@@ -83,6 +84,11 @@ struct ServeCommand: AsyncParsableCommand {
             pacing: .seconds(inferenceLatency ?? 0),
             gather: .seconds(gather ?? 0)
         )
+        let notifier = ServiceNotifier(
+            environment: ProcessInfo.processInfo.environment,
+            processIdentifier: ProcessInfo.processInfo.processIdentifier,
+            logger: logger
+        )
         let security = try fleetTLS(metrics.registry, logger)
         let server = WorkerServer(
             name: name,
@@ -91,6 +97,7 @@ struct ServeCommand: AsyncParsableCommand {
             state: state,
             metrics: metrics,
             logger: logger,
+            onServing: { await notifier.ready("serves \($0)") },
             load: { [logger] () throws(WorkerError) in
                 let policy = try await OnnxPolicy.load(options, logger: logger)
                 logger.info(
@@ -122,6 +129,7 @@ struct ServeCommand: AsyncParsableCommand {
             }
             services.append(.init(service: AdminService(server: listener)))
         }
+        services.append(.init(service: notifier, successTerminationBehavior: .ignore))
         if let security { services.append(.init(service: security)) }
         var configuration = ServiceGroupConfiguration(
             services: services,

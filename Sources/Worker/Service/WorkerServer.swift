@@ -21,6 +21,7 @@ package struct WorkerServer: Service {
     private let state: ServingState
     private let endpoint: GrootCore.Endpoint
     private let load: Load
+    private let onServing: @Sendable (_ checkpoints: String) async -> Void
     private let logger: Logger
 
     package init(
@@ -30,11 +31,13 @@ package struct WorkerServer: Service {
         state: ServingState,
         metrics: WorkerMetrics,
         logger: Logger,
+        onServing: @escaping @Sendable (_ checkpoints: String) async -> Void = { _ in },
         load: @escaping Load
     ) {
         self.state = state
         self.endpoint = endpoint
         self.load = load
+        self.onServing = onServing
         self.logger = logger
         let transport = Transport(
             address: endpoint.socketAddress,
@@ -95,8 +98,9 @@ package struct WorkerServer: Service {
         do throws(WorkerError) {
             let batchers = try await load()
             state.loaded(batchers)
-            let names = batchers.map { $0.runner.description.checkpoint }
-            logger.info("serving", metadata: ["checkpoint": "\(names.joined(separator: ", "))"])
+            let names = batchers.map { $0.runner.description.checkpoint }.joined(separator: ", ")
+            logger.info("serving", metadata: ["checkpoint": "\(names)"])
+            await onServing(names)
             return .success(())
         } catch {
             drain()
