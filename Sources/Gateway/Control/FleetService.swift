@@ -95,6 +95,7 @@ struct FleetService: Groot_V1_Fleet.ServiceProtocol {
             throw RPCError(code: .unimplemented, message: "this gateway takes workers from --workers only")
         }
         let registration = try WorkerRegistration(request.message)
+        try registration.check(peers: Array(request.metadata[stringValues: MetadataKey.peer]))
         let lease = try registration.carryOut(directory)
         return ServerResponse(message: .with { $0.leaseNs = UInt64(lease.nanoseconds) })
     }

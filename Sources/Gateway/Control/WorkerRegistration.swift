@@ -26,6 +26,17 @@ struct WorkerRegistration: Sendable, Equatable {
         }
     }
 
+    /// Who the data plane verified, if it verified anybody: the worker itself, or an operator for it. A robot must not
+    /// be able to draw other robots' observations to itself.
+    func check(peers: [String]) throws(RPCError) {
+        for peer in peers where peer != "\(PeerIdentity(.worker, worker))" && !peer.hasPrefix("operator/") {
+            throw RPCError(
+                code: .permissionDenied,
+                message: "the certificate of \(peer) does not allow to register worker \"\(worker)\""
+            )
+        }
+    }
+
     /// Returns the lease; zero for a worker that leaves.
     func carryOut(_ directory: WorkerDirectory) throws(RPCError) -> Duration {
         guard let endpoint else {

@@ -17,6 +17,8 @@ struct Scheduler: Sendable {
     private var serial: UInt32 = 0
     private var turn = 0
     private var random: UInt64
+    /// No worker is ejected after this instant.
+    private var ejectionsEnd = MonotonicInstant(nanoseconds: 0)
     private var nextSweep = MonotonicInstant(nanoseconds: 0)
     /// Ejections since the owner last asked, for log and metrics.
     private var ejected: [WorkerID] = []
@@ -462,11 +464,13 @@ struct Scheduler: Sendable {
         let allowed = max(1, Int(configuration.outlier.maxEjectedShare * Double(members)))
         guard out < allowed, let id = slots[slot]?.id else { return }
         slots[slot]?.outlier.eject(configuration.outlier, at: now)
+        ejectionsEnd = max(ejectionsEnd, now + configuration.outlier.longestEjection)
         ejected.append(id)
     }
 
     /// Too few are left: then all that are up are used, ejected or not.
     private func isPanicking(at now: MonotonicInstant) -> Bool {
+        guard now < ejectionsEnd else { return false }
         var up = 0
         var out = 0
         for worker in slots {

@@ -47,7 +47,8 @@ struct ServiceTimes: Sendable {
             learned[size - 1] = known + (1 - exp(-elapsed / Self.averaging)) * (seconds - known)
         }
         updated = now
-        rebuild()
+        // The common case of a worker without batches costs nothing.
+        if described.isEmpty, curve.count == 1, learned.count == 1 { curve[0] = learned[0] } else { rebuild() }
     }
 
     /// Forgets what was learned: the worker was restarted and is a new one.
