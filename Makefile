@@ -49,7 +49,11 @@ train: build ## Demonstrations, training, export, closed-loop report of the ship
 generate: ## Regenerate the protobuf and gRPC code (needs protoc; builds the two generators, about 2 minutes)
 	@scripts/generate-api.sh
 
+package: setup ## A .deb per role in .state/packages: gateway, worker, agent, sim (Swift's runtime linked in)
+	@scripts/build.sh package
+	@python3 scripts/package.py --binaries .build/release
+
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway test lint format train generate clean
+.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway test lint format train generate clean package
