@@ -187,6 +187,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "GrootSecurityTests",
+            dependencies: ["GrootSecurity", "GrootCore", argumentParser, certificates, asn1, crypto],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "HTTP2Tests",
             dependencies: [
                 "HTTP2", "GrootCore", "GrootTesting", nioCore, nioPosix, nioEmbedded, subprocess,

@@ -74,6 +74,7 @@ class UnitTests(unittest.TestCase):
 
     def test_accounts_and_directories_are_made(self):
         with scratch("groot-accounts-") as folder:
+            (pathlib.Path(folder) / "etc").mkdir()
             for role in ("gateway", "worker", "agent", "sim"):
                 for kind, command in (("sysusers", "systemd-sysusers"), ("tmpfiles", "systemd-tmpfiles")):
                     source = ROOT / f"deploy/{kind}.d/groot-{role}.conf"

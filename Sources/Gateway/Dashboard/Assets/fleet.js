@@ -20,7 +20,7 @@ export function fleetPage(fleet) {
   const last = latency.filter(bin => bin.p50_ms !== null).at(-1)
   const up = fleet.workers.filter(worker => worker.is_up)
   return [
-    h("div", {class: "head"}, h("h1", {}, t("fleet")), h("p", {class: "small"}, t("updated", {time: new Date(now).toLocaleTimeString()}))),
+    h("div", {class: "head"}, h("h1", {}, t("fleet")), h("p", {class: "small"}, t("updated", {time: new Date(now).toLocaleTimeString(document.documentElement.lang)}))),
     fleet.not_ready && h("p", {class: "problem"}, t("notReady", {reason: fleet.not_ready})),
     fleet.database && h("p", {class: "problem"}, t("noDatabase", {reason: fleet.database})),
     h("div", {class: "tiles"},
