@@ -231,6 +231,14 @@ class DashboardTests(unittest.TestCase):
                     urllib.request.urlopen(request, timeout=5)
                 self.assertIn(refusal.exception.code, (404, 405))
 
+    def test_orders_do_not_come_from_web_pages(self):
+        for path in ("/drain", "/workers/w1/drain", "/log-level/debug"):
+            request = urllib.request.Request(self.base + path, method="POST", data=b"", headers={"Origin": "http://elsewhere"})
+            with self.subTest(path=path), self.assertRaises(urllib.error.HTTPError) as refusal:
+                urllib.request.urlopen(request, timeout=5)
+            self.assertEqual(refusal.exception.code, 403)
+        self.assertIsNone(self.gateway.process.poll())
+
     def test_questions_that_make_no_sense(self):
         for path, code, word in (
             ("/dashboard/episodes?limit=0", 400, "limit"),
