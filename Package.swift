@@ -75,6 +75,7 @@ let package = Package(
         .systemLibrary(name: "CMuJoCo", providers: [.apt(["libmujoco-dev", "libosmesa6-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CONNXRuntime", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "CRealTime"),
 
         // Libraries: arrows point down only.
         .target(name: "GrootCore", dependencies: [logging, collections, histogram], swiftSettings: settings),
@@ -151,12 +152,14 @@ let package = Package(
         .executableTarget(
             name: "RobotAgent",
             dependencies: [
-                "GrootCore", "GrootAPI", "GrootAdmin", "GrootSecurity", "ROS1", argumentParser, grpcCore, grpcTransport,
-                grpcProtobuf,
-                protobuf, lifecycle, unixSignals, collections, histogram, logging,
+                "CRealTime", "GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1",
+                argumentParser,
+                grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, unixSignals, collections, histogram,
+                nioCore, logging,
             ],
             resources: [
                 .embedInCode("Resources/profiles/simulator.json"), .embedInCode("Resources/profiles/5_wheel.json"),
+                .embedInCode("Resources/profiles/4_pro.json"),
             ],
             swiftSettings: settings
         ),
@@ -181,6 +184,11 @@ let package = Package(
             name: "GrootImagingTests",
             dependencies: ["GrootImaging", "GrootCore", crypto],
             exclude: ["make_goldens.py"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "GrootSecurityTests",
+            dependencies: ["GrootSecurity", "GrootCore", argumentParser, certificates, asn1, crypto],
             swiftSettings: settings
         ),
         .testTarget(
@@ -223,7 +231,9 @@ let package = Package(
             name: "RobotAgentTests",
             dependencies: [
                 "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
+                nioCore, logging,
             ],
+            exclude: ["Peers"],
             swiftSettings: settings
         ),
         .testTarget(

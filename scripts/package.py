@@ -155,7 +155,7 @@ fi
     }
 
 
-def build(role: Role, binaries: pathlib.Path, version: str, output: pathlib.Path) -> pathlib.Path:
+def build(role: Role, binaries: pathlib.Path, version: str, output: pathlib.Path, compression: str) -> pathlib.Path:
     name = f"groot-{role.name}"
     executable = binaries / name
     if not executable.exists():
@@ -205,7 +205,7 @@ def build(role: Role, binaries: pathlib.Path, version: str, output: pathlib.Path
         tree.chmod(0o755)
         package = output / f"{name}_{version}_{architecture()}.deb"
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build", tree, package],
+            ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "--build", tree, package],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -219,6 +219,7 @@ def main() -> int:
     parser.add_argument("--binaries", type=pathlib.Path, help="folder of the executables, instead of a configuration")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / ".state/packages")
     parser.add_argument("--version", default=None)
+    parser.add_argument("--compression", choices=("xz", "gzip", "none"), default="xz", help="none is quick, for tests")
     options = parser.parse_args()
     unknown = [name for name in options.roles if name not in ROLES]
     if unknown:
@@ -226,7 +227,7 @@ def main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     binaries = options.binaries or ROOT / ".build" / options.configuration
     for name in options.roles or ROLES:
-        package = build(ROLES[name], binaries, options.version or version(), options.output)
+        package = build(ROLES[name], binaries, options.version or version(), options.output, options.compression)
         print(f"    {package.relative_to(ROOT) if package.is_relative_to(ROOT) else package}  {package.stat().st_size >> 20} MiB")
     return 0
 
