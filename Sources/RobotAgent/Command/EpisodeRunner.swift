@@ -61,6 +61,11 @@ struct EpisodeRunner: Sendable {
                 "episode": "\(id)", "seed": "\(seed.map { "\($0)" } ?? "-")", "config": "\(request.runConfigJson)",
             ]
         )
+        if configuration.mode == .rtc, mode != .rtc {
+            let message =
+                "checkpoint \(session.policy.checkpoint) takes no prefix: running async with \(configuration.aggregate.rawValue)"
+            await session.events.happened(.telemetry, "rtc_unsupported", message, episode: id)
+        }
         while control.traces.pop() != nil {}
         control.commands.push(.beginEpisode(measured: measured, tuning: tuning))
         try await settled { $0 == .waitingForFirstChunk }

@@ -11,6 +11,9 @@ package struct EventLog: Sendable {
         case telemetry
     }
 
+    /// Longest text that is stored; the log has the whole.
+    package static let maximumMessage = 400
+
     private let spool: TelemetrySpool
     private let logger: Logger
 
@@ -19,7 +22,9 @@ package struct EventLog: Sendable {
         self.logger = logger
     }
 
-    /// - Parameter name: short and from a closed set, e.g. `velocity_limited`.
+    /// - Parameters:
+    ///   - name: short and from a closed set, e.g. `velocity_limited`.
+    ///   - episode: whose event it is; the control plane takes no others.
     package func happened(_ kind: Kind, _ name: String, _ message: String, episode: String) async {
         let level: Logger.Level = kind == .operator || name == "gateway_back" ? .info : .warning
         logger.log(level: level, "\(name)", metadata: ["kind": "\(kind.rawValue)", "reason": "\(message)"])
@@ -28,7 +33,7 @@ package struct EventLog: Sendable {
         event.happenedAtUnixNs = WallClock.unixNanoseconds()
         event.kind = kind.rawValue
         event.name = name
-        event.message = message
+        event.message = String(message.prefix(Self.maximumMessage))
         await spool.append(event)
     }
 }

@@ -72,12 +72,6 @@ struct RobotSession: Sendable {
         let desk = OperatorDesk()
         desk.listenToKeys()
         try await desk.offerServices(on: node)
-        if configuration.mode == .rtc, !policy.supportsPrefix {
-            let message =
-                "checkpoint \(policy.checkpoint) takes no prefix: running async with "
-                + configuration.aggregate.rawValue
-            await events.happened(.telemetry, "rtc_unsupported", message, episode: "")
-        }
         var succeeded = 0
         var index = 0
         while index < configuration.episodes {
