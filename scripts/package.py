@@ -88,18 +88,16 @@ def linked_packages(executable: pathlib.Path) -> list[str]:
     names = re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
     resolved = subprocess.run(["ldd", executable], check=True, text=True, stdout=subprocess.PIPE).stdout
     paths = dict(re.findall(r"^\s*(\S+) => (/\S+)", resolved, flags=re.M))
+    wanted = {path for name in names if (path := paths.get(name)) and not path.startswith("/opt/") and "/swift/linux/" not in path}
+    # The same file under its names on a system with /lib merged into /usr; one question, because each reads all lists.
+    spelled = {name: path for path in wanted for name in (path, path.removeprefix("/usr"), f"/usr{path}", os.path.realpath(path))}
+    answer = subprocess.run(["dpkg-query", "-S", *spelled], text=True, capture_output=True).stdout
     packages = set()
-    for name in names:
-        path = paths.get(name)
-        if path is None or path.startswith("/opt/") or "/swift/linux/" in path:
-            continue
-        for candidate in (path, path.removeprefix("/usr"), os.path.realpath(path)):
-            owner = subprocess.run(["dpkg-query", "-S", candidate], text=True, capture_output=True)
-            if owner.returncode == 0:
-                packages.add(owner.stdout.split(":")[0])
-                break
-        else:
-            raise SystemExit(f"package: no Debian package owns {path}, which {executable.name} links against")
+    for owner, file in re.findall(r"^([^:\s]+)(?::\w+)?: (/.+)$", answer, re.M):
+        packages.add(owner)
+        wanted.discard(spelled.get(file, file))
+    if wanted:
+        raise SystemExit(f"package: no Debian package owns {', '.join(sorted(wanted))}, which {executable.name} links against")
     return sorted(packages)
 
 

@@ -35,6 +35,8 @@ package struct GatewayLink: Sendable {
                 switch endpoint {
                 case .unix(let path): .unixDomainSocket(path: path)
                 case .tcp(let host, let port) where host.contains(":"): .ipv6(address: host, port: port)
+                // As a name it would go into the TLS handshake, where an address is not allowed.
+                case .tcp(let host, let port) where Self.isIPv4(host): .ipv4(address: host, port: port)
                 case .tcp(let host, let port): .dns(host: host, port: port)
                 }
             // A robot in motion cannot wait for gRPC's usual second to two minutes between two attempts.
@@ -49,6 +51,11 @@ package struct GatewayLink: Sendable {
         } catch {
             throw AgentError(.usage, "the gateway address \(endpoint) cannot be used", cause: error)
         }
+    }
+
+    private static func isIPv4(_ host: String) -> Bool {
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
     }
 
     package func run() async throws {
