@@ -123,9 +123,10 @@ class InstallTests(unittest.TestCase):
         daemons = {}
         for role, instance in started:
             daemons[role] = self.start(f"groot-{role}@.service" if instance else f"groot-{role}.service", instance)
-        for role in ("gateway", "worker"):
-            eventually(f"{role} says READY: {daemons[role].tail(3)}", lambda: daemons[role].notifications.has("READY=1"), 120)
-        eventually("ready over TLS: " + daemons["gateway"].tail(3), lambda: self.get("8081", "/readyz"), 120)
+            if role == "worker":
+                for one in ("gateway", "worker"):
+                    eventually(f"{one} says READY", lambda: daemons[one].notifications.has("READY=1"), 120)
+                eventually("ready over TLS", lambda: self.get("8081", "/readyz"), 120)
         eventually("a sign of life", lambda: daemons["gateway"].notifications.has("WATCHDOG=1"), 30)
         eventually("the robot moves", lambda: daemons["agent"].notifications.has("READY=1"), 120)
 
