@@ -20,4 +20,4 @@ if [ -n "${1:-}" ]; then
 fi
 swift test --skip-build --skip SerialTests
 swift test --skip-build --no-parallel --filter SerialTests
-operation test_certificates test_units
+operation test_certificates test_units test_packages
