@@ -48,6 +48,8 @@ package struct AgentConfiguration: Sendable {
     package var rosHost = "127.0.0.1"
     package var admin: Endpoint?
     package var stateDirectory: URL
+    /// Telemetry kept on disk; beyond it the oldest details go.
+    package var spoolBytes = 256 << 20
     /// Nil: cleartext.
     package var tls: TLSFiles?
     package var tlsReload: Duration = .seconds(10)

@@ -100,6 +100,8 @@ package struct AgentRun: Sendable {
             directory: configuration.stateDirectory.appending(path: "spool"),
             robot: configuration.robot,
             boot: boot,
+            limits: SpoolState.Limits(bytes: configuration.spoolBytes),
+            metrics: metrics,
             logger: logger
         )
         return try await withThrowingTaskGroup(of: Void.self) { group in

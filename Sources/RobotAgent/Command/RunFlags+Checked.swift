@@ -64,6 +64,10 @@ extension RunFlags {
             "--fps \(fps): the arms are commanded at 100 Hz, always; chunk rows are 100 ms apart whatever the rate "
                 + "(at --fps 30 the ancestor moved 3.3 times too slowly); leave the flag out"
         )
+        checker.require(
+            (1...1_000_000).contains(spoolLimitMb),
+            "--spool-limit-mb \(spoolLimitMb): expected 1 to 1000000"
+        )
         checker.require((1...100_000).contains(episodes), "--episodes \(episodes): expected 1 to 100000")
         checkMotion(&checker, mode: planned)
         let format = ObservationEncoder.ImageFormat(imageEncoding)
@@ -106,6 +110,7 @@ extension RunFlags {
         result.rotatesHeadCamera = rotateHeadCamera
         result.rosHost = rosHost ?? environment["ROS_IP"] ?? "127.0.0.1"
         result.admin = adminAddress
+        result.spoolBytes = spoolLimitMb << 20
         result.episodes = episodes
         result.seed = seed
         result.episodeTimeout = limit

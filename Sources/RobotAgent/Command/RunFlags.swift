@@ -135,6 +135,9 @@ struct RunFlags: ParsableArguments {
     @Option(help: "Where unsent telemetry is kept. Default: ./.state/agent-ROBOT.")
     var stateDir: String?
 
+    @Option(help: "Most telemetry kept there, in MB; beyond it the oldest details go, episodes last.")
+    var spoolLimitMb = 256
+
     @Option(help: "Episodes to run.")
     var episodes = 1
 
