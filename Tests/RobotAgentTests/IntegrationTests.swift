@@ -74,8 +74,9 @@ struct IntegrationSerialTests {
                 settings.flushTimeout = .milliseconds(200)
                 #expect(await AgentRun(configuration: settings).execute() == .ok)
                 #expect(fleet.finished.isEmpty)
-                // The next start sends what the last one could not.
+                // The next start sends what the last one could not, and takes the time for it.
                 fleet.isControlPlaneDown = false
+                settings.flushTimeout = .seconds(10)
                 robot.successAfterCommands = 300
                 #expect(await AgentRun(configuration: settings).execute() == .ok)
                 try await eventually("both episodes are reported") { fleet.finished.count == 2 }

@@ -5,10 +5,20 @@ import Synchronization
 
 /// Keeps one connection per publisher of a topic, each retried with growing pauses while the master lists it.
 ///
+/// A connection that stands outlives the listing: a master that was restarted knows nobody at first, and publishers
+/// close their connections themselves when they stop.
+///
 /// Any thread; one task per publisher owns its connection.
 final class Subscription: Sendable {
     fileprivate struct State {
-        var links: [String: Task<Void, Never>] = [:]
+        struct Link {
+            var number: Int
+            var task: Task<Void, Never>
+        }
+
+        var links: [String: Link] = [:]
+        /// Publishers in the master's newest list.
+        var listed: Set<String> = []
         /// Numbers of the followers whose connection stands.
         var connected: Set<Int> = []
         var followers = 0
@@ -49,7 +59,7 @@ final class Subscription: Sendable {
         let links = state.withLock { state in
             state.isCancelled = true
             defer { state.links = [:] }
-            return Array(state.links.values)
+            return state.links.values.map(\.task)
         }
         for link in links { link.cancel() }
         for link in links { await link.value }
@@ -59,7 +69,7 @@ final class Subscription: Sendable {
         Task { [self] in await follow(uri, number: number) }
     }
 
-    /// Stays with one publisher until cancelled.
+    /// Stays with one publisher until cancelled, or until it is neither listed nor connected.
     private func follow(_ uri: String, number: Int) async {
         var backoff = RetryBackoff()
         var lastReason: ROSError.Code?
@@ -82,9 +92,7 @@ final class Subscription: Sendable {
                     )
                 }
             }
-            state.withLock { state in
-                _ = state.connected.remove(number)
-            }
+            guard state.withLock({ $0.disconnected(uri, number: number) }) else { return }
             if wasAccepted.load(ordering: .relaxed) { backoff.succeeded() }
             // Sleep ends early only by cancellation, which the loop condition sees.
             try? await Task.sleep(for: backoff.pause())
@@ -116,14 +124,22 @@ extension Subscription.State {
     mutating func replace(with publishers: [String], start: (String, Int) -> Task<Void, Never>) {
         guard !isCancelled else { return }
         updates += 1
-        let wanted = Set(publishers)
-        for (uri, link) in links where !wanted.contains(uri) {
-            link.cancel()
+        listed = Set(publishers)
+        for (uri, link) in links where !listed.contains(uri) && !connected.contains(link.number) {
+            link.task.cancel()
             links[uri] = nil
         }
-        for uri in wanted where links[uri] == nil {
+        for uri in listed where links[uri] == nil {
             followers += 1
-            links[uri] = start(uri, followers)
+            links[uri] = Link(number: followers, task: start(uri, followers))
         }
+    }
+
+    /// Whether to connect again.
+    mutating func disconnected(_ uri: String, number: Int) -> Bool {
+        connected.remove(number)
+        if listed.contains(uri) { return true }
+        if links[uri]?.number == number { links[uri] = nil }
+        return false
     }
 }
