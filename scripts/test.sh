@@ -8,7 +8,7 @@ export GROOT_ONNXRUNTIME="$PWD/.state/onnxruntime/libonnxruntime.so"
 
 # deploy/, certificates and the dashboard, with the built executables, openssl, dpkg, promtool and a browser.
 operation() {
-    (cd Tests/Operation && PYTHONPATH="$PWD/../../.state/python" /usr/bin/python3 -m unittest --verbose "$@")
+    (cd Tests/Operation && PYTHONPATH="$PWD/../../.state/kubernetes" /usr/bin/python3 -m unittest --verbose "$@")
 }
 
 if [ "${1:-}" = Operation ]; then
