@@ -34,6 +34,8 @@ package actor Batcher {
     }
 
     package nonisolated let runner: any PolicyRuntime
+    /// Tells two batchers of one checkpoint name apart (see `CheckpointKeeper`).
+    package nonisolated let key: String
     /// Written by this actor after every change, read by anyone.
     private nonisolated let loadNow: Mutex<Load>
     private let metrics: WorkerMetrics
@@ -43,8 +45,15 @@ package actor Batcher {
     private var lastID: UInt64 = 0
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var lastBatch = Duration.zero
+    private var isRetired = false
 
-    package init(runner: any PolicyRuntime, configuration: BatchQueue<UInt64>.Configuration, metrics: WorkerMetrics) {
+    package init(
+        runner: any PolicyRuntime,
+        configuration: BatchQueue<UInt64>.Configuration,
+        metrics: WorkerMetrics,
+        key: String = ""
+    ) {
+        self.key = key
         self.runner = runner
         var configuration = configuration
         let able = runner.description.maxBatch
@@ -68,6 +77,9 @@ package actor Batcher {
         deadline: MonotonicInstant?,
         runway: Duration? = nil
     ) async throws(WorkerError) -> Answer {
+        guard !isRetired else {
+            throw WorkerError(.retired, "\(runner.description.checkpoint) was exchanged or unloaded; ask again.")
+        }
         lastID += 1
         let id = lastID
         let arrived = MonotonicInstant.now()
@@ -91,6 +103,12 @@ package actor Batcher {
             Task { await self.cancel(id) }
         }
         return try result.get()
+    }
+
+    /// Takes nothing more and returns when what it had is answered.
+    package func retire() async {
+        isRetired = true
+        await waitUntilIdle()
     }
 
     /// Returns when nothing waits and nothing runs.
