@@ -25,6 +25,7 @@ evaluate: build ## Success of the policy through the full stack, per colour and 
 	@python3 scripts/evaluate.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) $(if $(ROBOTS),--robots $(ROBOTS))
 
 test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FILTER=Name for some)
+	@scripts/setup-lerobot.sh --only-in-ci
 	@scripts/build.sh tests
 	@scripts/test.sh $(FILTER)
 
@@ -36,6 +37,12 @@ format: ## Rewrite the Swift sources in the project's format
 
 bench-gateway: setup ## CPU per request beside nghttpx, HAProxy, nginx and Envoy (ROUNDS=5 ONLY=small,obs TLS=0,1)
 	@bench/gateway/run.sh
+
+bench-worker: build ## What the worker costs around an inference: overhead, CPU per request, memory per robot, batching
+	@python3 bench/worker/bench.py
+
+bench-gpu: build ## On a GPU: a GR00T-N1.5-sized policy through the worker against LeRobot's own server (SIZE=tiny for the CPU)
+	@python3 bench/gpu/bench.py $(if $(SIZE),--size $(SIZE))
 
 train: build ## Demonstrations, training, export, closed-loop report of the shipped policy
 	@training/train.sh

@@ -57,6 +57,11 @@ package struct AdminRequest: Sendable {
     /// Parts of the path, decoded.
     package var parameters: [String: String]
     package var body: [UInt8]
+
+    package init(parameters: [String: String] = [:], body: [UInt8] = []) {
+        self.parameters = parameters
+        self.body = body
+    }
 }
 
 package struct AdminResponse: Sendable {

@@ -4,6 +4,7 @@ import GrootAdmin
 import GrootCore
 import GrootTesting
 import Logging
+import Synchronization
 import Testing
 
 @testable import Worker
@@ -67,10 +68,9 @@ struct CheckpointKeeperTests {
     func `an exchange is atomic and finishes what the old one accepted`() async throws {
         let old = ScriptedRunner(checkpoint: "one", open: false)
         let new = ScriptedRunner(checkpoint: "one")
-        let loads = Counter()
-        let keeper = keeper { _ in
-            loads.increment()
-            return .success(loads.value == 1 ? old : new)
+        let loads = Tally()
+        let keeper = keeper { _ -> Result<any PolicyRuntime, WorkerError> in
+            .success(loads.next() == 1 ? old : new)
         }
         try await keeper.loadAll([path("one")])
         let batcher = try state.batcher(for: "one")
@@ -94,10 +94,9 @@ struct CheckpointKeeperTests {
 
     @Test
     func `a load that fails leaves what is served and tells why`() async throws {
-        let loads = Counter()
-        let keeper = keeper { name in
-            loads.increment()
-            return loads.value == 1
+        let loads = Tally()
+        let keeper = keeper { name -> Result<any PolicyRuntime, WorkerError> in
+            loads.next() == 1
                 ? .success(ScriptedRunner(checkpoint: name))
                 : .failure(WorkerError(.badCheckpoint, "the warm-up of a batch of 2 failed"))
         }
@@ -167,6 +166,18 @@ struct CheckpointKeeperTests {
         #expect(await ask(2, name: "nobody").status == 404)
         #expect(await ask(2, name: "one").status == 200)
         #expect(await ask(2, name: "new").status == 409)
+    }
+}
+
+/// Counts from 1.
+private final class Tally: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock {
+            $0 += 1
+            return $0
+        }
     }
 }
 
