@@ -38,12 +38,6 @@ format: ## Rewrite the Swift sources in the project's format
 bench-gateway: setup ## CPU per request beside nghttpx, HAProxy, nginx and Envoy (ROUNDS=5 ONLY=small,obs TLS=0,1)
 	@bench/gateway/run.sh
 
-bench-worker: build ## What the worker costs around an inference: overhead, CPU per request, memory per robot, batching
-	@python3 bench/worker/bench.py
-
-bench-gpu: build ## On a GPU: a GR00T-N1.5-sized policy through the worker against LeRobot's own server (SIZE=tiny for the CPU)
-	@python3 bench/gpu/bench.py $(if $(SIZE),--size $(SIZE))
-
 train: build ## Demonstrations, training, export, closed-loop report of the shipped policy
 	@training/train.sh
 
