@@ -24,6 +24,12 @@ demo-stop: ## Stop what `make demo KEEP=1` left running
 evaluate: build ## Success of the policy through the full stack, per colour and wording (EPISODES=100 MODES=async,sync ROBOTS=4)
 	@python3 scripts/evaluate.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) $(if $(ROBOTS),--robots $(ROBOTS))
 
+bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop (ROW_SECONDS=300, six rows)
+	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS))
+
+bench-delay: build ## Success and starvation with network delay for async, sync, rtc (EPISODES=10 per mode and delay)
+	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
+
 test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FILTER=Name for some)
 	@scripts/setup-lerobot.sh --only-in-ci
 	@scripts/build.sh tests
@@ -44,7 +50,11 @@ train: build ## Demonstrations, training, export, closed-loop report of the ship
 generate: ## Regenerate the protobuf and gRPC code (needs protoc; builds the two generators, about 2 minutes)
 	@scripts/generate-api.sh
 
+package: setup ## A .deb per role in .state/packages: gateway, worker, agent, sim (Swift's runtime linked in)
+	@scripts/build.sh package
+	@python3 scripts/package.py --binaries .build/release
+
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: bench-gateway help setup build demo demo-stop evaluate test lint format train generate clean
+.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway test lint format train generate clean package

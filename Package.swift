@@ -19,6 +19,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
 let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
@@ -74,6 +75,7 @@ let package = Package(
         .systemLibrary(name: "CMuJoCo", providers: [.apt(["libmujoco-dev", "libosmesa6-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CONNXRuntime", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "CRealTime"),
 
         // Libraries: arrows point down only.
         .target(name: "GrootCore", dependencies: [logging, collections, histogram], swiftSettings: settings),
@@ -154,12 +156,14 @@ let package = Package(
         .executableTarget(
             name: "RobotAgent",
             dependencies: [
-                "GrootCore", "GrootAPI", "GrootAdmin", "GrootSecurity", "ROS1", argumentParser, grpcCore, grpcTransport,
-                grpcProtobuf,
-                protobuf, lifecycle, unixSignals, collections, histogram, logging,
+                "CRealTime", "GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1",
+                argumentParser,
+                grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, unixSignals, collections, histogram,
+                nioCore, logging,
             ],
             resources: [
                 .embedInCode("Resources/profiles/simulator.json"), .embedInCode("Resources/profiles/5_wheel.json"),
+                .embedInCode("Resources/profiles/4_pro.json"),
             ],
             swiftSettings: settings
         ),
@@ -187,8 +191,15 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "GrootSecurityTests",
+            dependencies: ["GrootSecurity", "GrootCore", argumentParser, certificates, asn1, crypto],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "HTTP2Tests",
-            dependencies: ["HTTP2", "GrootCore", "GrootTesting", nioCore, nioPosix, subprocess],
+            dependencies: [
+                "HTTP2", "GrootCore", "GrootTesting", nioCore, nioPosix, nioEmbedded, subprocess,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -227,7 +238,9 @@ let package = Package(
             name: "RobotAgentTests",
             dependencies: [
                 "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
+                nioCore, logging,
             ],
+            exclude: ["Peers"],
             swiftSettings: settings
         ),
         .testTarget(

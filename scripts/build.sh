@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Builds with visible progress: `build.sh release` for the executables, `build.sh tests` for everything in debug.
+# Builds with visible progress: `build.sh release` for the executables, `build.sh package` for those that go into
+# packages, `build.sh tests` for everything in debug.
 # Warnings are errors in every target of ours (Package.swift).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case "${1:-release}" in
     release) arguments=(-c release) ; what="release build" ;;
+    package) arguments=(-c release --static-swift-stdlib) ; what="release build with the Swift runtime linked in" ;;
     tests) arguments=(--build-tests) ; what="debug build with tests" ;;
-    *) echo "build: say release or tests" >&2; exit 64 ;;
+    *) echo "build: say release, package or tests" >&2; exit 64 ;;
 esac
 
 mkdir -p .state

@@ -16,10 +16,12 @@ MAY_IMPORT = {
     "GrootStore": {"GrootCore", "CPostgres"},
     "Gateway": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootStore", "HTTP2"},
     "Worker": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "CONNXRuntime"},
-    "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1"},
+    "RobotAgent": {"GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1", "CRealTime"},
     "Simulator": {"GrootCore", "GrootAdmin", "ROS1", "CMuJoCo"},
 }
-OURS = set(MAY_IMPORT) | {"CNGHTTP2", "COpenSSL", "CPostgres", "CMuJoCo", "CONNXRuntime", "CTurboJPEG", "GrootTesting"}
+OURS = set(MAY_IMPORT) | {
+    "CNGHTTP2", "COpenSSL", "CPostgres", "CMuJoCo", "CONNXRuntime", "CRealTime", "CTurboJPEG", "GrootTesting",
+}  # fmt: skip
 
 # Where code that the compiler cannot prove memory-safe may live: C libraries, codecs, the control thread.
 UNSAFE_FOLDERS = (

@@ -88,18 +88,16 @@ def linked_packages(executable: pathlib.Path) -> list[str]:
     names = re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
     resolved = subprocess.run(["ldd", executable], check=True, text=True, stdout=subprocess.PIPE).stdout
     paths = dict(re.findall(r"^\s*(\S+) => (/\S+)", resolved, flags=re.M))
+    wanted = {path for name in names if (path := paths.get(name)) and not path.startswith("/opt/") and "/swift/linux/" not in path}
+    # The same file under its names on a system with /lib merged into /usr; one question, because each reads all lists.
+    spelled = {name: path for path in wanted for name in (path, path.removeprefix("/usr"), f"/usr{path}", os.path.realpath(path))}
+    answer = subprocess.run(["dpkg-query", "-S", *spelled], text=True, capture_output=True).stdout
     packages = set()
-    for name in names:
-        path = paths.get(name)
-        if path is None or path.startswith("/opt/") or "/swift/linux/" in path:
-            continue
-        for candidate in (path, path.removeprefix("/usr"), os.path.realpath(path)):
-            owner = subprocess.run(["dpkg-query", "-S", candidate], text=True, capture_output=True)
-            if owner.returncode == 0:
-                packages.add(owner.stdout.split(":")[0])
-                break
-        else:
-            raise SystemExit(f"package: no Debian package owns {path}, which {executable.name} links against")
+    for owner, file in re.findall(r"^([^:\s]+)(?::\w+)?: (/.+)$", answer, re.M):
+        packages.add(owner)
+        wanted.discard(spelled.get(file, file))
+    if wanted:
+        raise SystemExit(f"package: no Debian package owns {', '.join(sorted(wanted))}, which {executable.name} links against")
     return sorted(packages)
 
 
@@ -155,7 +153,7 @@ fi
     }
 
 
-def build(role: Role, binaries: pathlib.Path, version: str, output: pathlib.Path) -> pathlib.Path:
+def build(role: Role, binaries: pathlib.Path, version: str, output: pathlib.Path, compression: str) -> pathlib.Path:
     name = f"groot-{role.name}"
     executable = binaries / name
     if not executable.exists():
@@ -205,7 +203,7 @@ def build(role: Role, binaries: pathlib.Path, version: str, output: pathlib.Path
         tree.chmod(0o755)
         package = output / f"{name}_{version}_{architecture()}.deb"
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build", tree, package],
+            ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "--build", tree, package],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -219,6 +217,7 @@ def main() -> int:
     parser.add_argument("--binaries", type=pathlib.Path, help="folder of the executables, instead of a configuration")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / ".state/packages")
     parser.add_argument("--version", default=None)
+    parser.add_argument("--compression", choices=("xz", "gzip", "none"), default="xz", help="none is quick, for tests")
     options = parser.parse_args()
     unknown = [name for name in options.roles if name not in ROLES]
     if unknown:
@@ -226,7 +225,7 @@ def main() -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     binaries = options.binaries or ROOT / ".build" / options.configuration
     for name in options.roles or ROLES:
-        package = build(ROLES[name], binaries, options.version or version(), options.output)
+        package = build(ROLES[name], binaries, options.version or version(), options.output, options.compression)
         print(f"    {package.relative_to(ROOT) if package.is_relative_to(ROOT) else package}  {package.stat().st_size >> 20} MiB")
     return 0
 

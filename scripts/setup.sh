@@ -10,6 +10,7 @@ packages=(
     python3 python3-pip python3-venv openssl curl nghttp2-client util-linux
     python3-rosmaster python3-rospy python3-rostopic python3-roslaunch
     python3-sensor-msgs python3-geometry-msgs python3-std-msgs python3-std-srvs
+    chromium chromium-driver fonts-noto-cjk python3-selenium python3-yaml python3-jsonschema prometheus binutils openssl
 )
 onnxruntime_version=1.32
 
@@ -30,6 +31,13 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
     "${run[@]}" apt-get update -qq
     "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# Schemas of Kubernetes for the tests of deploy/kubernetes; there is no Debian package.
+if [ ! -d .state/python/kubernetes_validate ]; then
+    say "fetching kubernetes-validate"
+    /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --target .state/python "kubernetes-validate==1.37.*"
 fi
 
 library=.state/onnxruntime/libonnxruntime.so

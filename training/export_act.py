@@ -2,9 +2,8 @@
 
     python training/export_act.py --checkpoint RUN/checkpoints/020000/pretrained_model --dataset DATASET --out policies/act
 
-Needs LeRobot (0.4 or later), onnx and onnxruntime; `scripts/setup-lerobot.sh` makes such a Python in .state/lerobot. The result
-runs on the worker's ONNX runtime: no Python, any batch size, no CUDA needed. The small policy of this project has its own
-exporter, training/export.py.
+Needs a Python with LeRobot (0.4 or later), onnx and onnxruntime. The result runs on the worker's ONNX runtime: any batch size, no
+Python. The small policy of this project has its own exporter, training/export.py.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ package enum MetadataKey {
     package static let peer = "groot-peer"
     /// Checkpoint selector; absent means any worker that serves exactly one.
     package static let checkpoint = "groot-checkpoint"
+    /// Kind of robot, for metrics: a closed set, such as the profile's name. Absent means "default".
+    package static let robotClass = "groot-robot-class"
     /// Milliseconds until the robot has no motion left, at the moment of sending.
     package static let runway = "groot-runway-ms"
     /// Counts observations of one episode.

@@ -13,6 +13,8 @@ package final class Store: Sendable {
     private let instruments: StoreInstruments
     private let cluster: EmbeddedCluster?
     private let pool: PostgresPool
+    /// How to connect to it, for PostgreSQL's own programs.
+    package let conninfo: String
     private let readiness: Mutex<Readiness>
 
     package init(configuration: StoreConfiguration, logger: Logger, metrics: MetricsRegistry) {
@@ -29,6 +31,7 @@ package final class Store: Sendable {
             self.cluster = nil
             conninfo = url
         }
+        self.conninfo = conninfo
         self.pool = PostgresPool(
             conninfo: conninfo,
             size: configuration.poolSize,

@@ -30,24 +30,24 @@ extension HTTP2Connection {
 
     /// Timers that every connection has from its start.
     func startLimits() {
-        after(limits.handshakeTimeout) { connection in
+        after(limits.handshakeTimeout, .handshake) { connection in
             guard !connection.isReady else { return }
             connection.hit(.handshakeTimeout, "closed: no SETTINGS")
             connection.close(.settingsTimeout, reason: "no HTTP/2 SETTINGS arrived in time")
         }
         scheduleIdleCheck(in: limits.idleTimeout)
         guard role == .server, limits.maxConnectionAge > .zero else { return }
-        after(limits.maxConnectionAge * Double.random(in: 0.9...1.1)) { connection in
+        after(limits.maxConnectionAge * Double.random(in: 0.9...1.1), .age) { connection in
             connection.hit(.connectionAge, "drained")
             connection.drain()
-            connection.after(connection.limits.connectionAgeGrace) { connection in
+            connection.after(connection.limits.connectionAgeGrace, .age) { connection in
                 connection.close(.noError, reason: "too old, and its streams did not end in time")
             }
         }
     }
 
     private func scheduleIdleCheck(in delay: Duration) {
-        after(delay) { connection in
+        after(delay, .idle) { connection in
             let now = MonotonicInstant.now()
             let quiet = connection.streams.isEmpty ? connection.idleSince.map { now - $0 } ?? .zero : .zero
             guard quiet >= connection.limits.idleTimeout else {
@@ -64,7 +64,7 @@ extension HTTP2Connection {
         guard !watchScheduled, !isClosed else { return }
         watchScheduled = true
         let shortest = min(limits.writeTimeout, limits.streamIdleTimeout, limits.headerTimeout)
-        after(min(.seconds(1), shortest / 4)) { connection in
+        after(min(.seconds(1), shortest / 4), .watch) { connection in
             connection.watchScheduled = false
             connection.look(at: .now())
         }

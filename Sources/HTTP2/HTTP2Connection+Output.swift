@@ -16,12 +16,12 @@ extension HTTP2Connection {
         scheduleFlush()
     }
 
-    func after(_ delay: Duration, _ body: @escaping (HTTP2Connection) -> Void) {
-        let timer = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [weak self] in
-            if let self, !isClosed { body(self) }
+    /// Timers hold the connection until they fire or it is closed.
+    func after(_ delay: Duration, _ name: TimerName, _ body: @escaping (HTTP2Connection) -> Void) {
+        timers[name]?.cancel()
+        timers[name] = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [self] in
+            if !isClosed { body(self) }
         }
-        timers.append(timer)
-        if timers.count > 8 { timers.removeFirst(timers.count - 8) }
     }
 
     func fail(_ error: HTTP2Error) {
@@ -54,9 +54,8 @@ extension HTTP2Connection {
     func scheduleFlush() {
         guard !flushScheduled, !isReading, !isFlushing, !isClosed else { return }
         flushScheduled = true
-        eventLoop.assumeIsolated().execute { [weak self] in
-            guard let self, flushScheduled else { return }
-            flushNow()
+        eventLoop.assumeIsolated().execute { [self] in
+            if flushScheduled { flushNow() }
         }
     }
 
@@ -93,8 +92,8 @@ extension HTTP2Connection {
     func finish() {
         guard !isClosed else { return }
         isClosed = true
-        for timer in timers { timer.cancel() }
-        timers = []
+        for timer in timers.values { timer.cancel() }
+        timers = [:]
         drainFinished = nil
         let open = streams.values.sorted { $0.id < $1.id }
         streams = [:]

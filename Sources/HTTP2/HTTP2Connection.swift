@@ -27,6 +27,15 @@ package final class HTTP2Connection: ChannelInboundHandler {
         package init() {}
     }
 
+    /// What a connection waits for; one timer each.
+    enum TimerName {
+        case handshake
+        case idle
+        case age
+        case watch
+        case drain
+    }
+
     package let eventLoop: any EventLoop
     package var observer: Observer
     package var isReady: Bool { hasSettings }
@@ -63,7 +72,7 @@ package final class HTTP2Connection: ChannelInboundHandler {
     var resetByPeer: Set<Int32> = []
     var closeReason = "the peer closed the connection"
     var drainFinished: (() -> Void)?
-    var timers: [Scheduled<Void>] = []
+    var timers: [TimerName: Scheduled<Void>] = [:]
     var idleSince: MonotonicInstant?
     /// We have said our last; the socket ends with this turn.
     var closesAfterFlush = false
@@ -85,6 +94,8 @@ package final class HTTP2Connection: ChannelInboundHandler {
     }
 
     package var openStreams: Int { streams.count }
+    /// Streams that the peer takes at a time.
+    package var streamLimit: Int { session?.remoteMaxConcurrentStreams ?? 0 }
     package var canOpenStream: Bool {
         !isClosed && !isDraining && streams.count < (session?.remoteMaxConcurrentStreams ?? 0)
     }
@@ -119,7 +130,7 @@ package final class HTTP2Connection: ChannelInboundHandler {
             session?.submitGoAway(.noError)
             scheduleFlush()
         }
-        after(limits.drainNotice) { $0.drainFinished?() }
+        after(limits.drainNotice, .drain) { $0.drainFinished?() }
         scheduleFlush()
     }
 

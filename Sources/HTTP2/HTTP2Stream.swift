@@ -4,8 +4,9 @@ package import NIOCore
 /// One stream of an `HTTP2Connection`. Confined to the connection's event loop.
 package final class HTTP2Stream {
     package let id: Int32
-    /// Nil once the stream or the connection is closed.
-    private(set) weak var connection: HTTP2Connection?
+    /// Nil once the stream or the connection is closed, which breaks the cycle: a weak reference would make every
+    /// retain of the connection a slow one.
+    private(set) var connection: HTTP2Connection?
     package var handler: (any HTTP2StreamHandler)?
 
     /// Body that waits for the peer's credit and the socket.
@@ -151,6 +152,7 @@ extension HTTP2Stream {
         dropOutbound()
         let handler = handler
         self.handler = nil
+        connection = nil
         handler?.closed(closure)
     }
 

@@ -15,7 +15,7 @@ struct Main {
             } else {
                 try command.run()
             }
-        } catch let problems as AgentCommand.Problems {
+        } catch let problems as RunFlags.Problems {
             FileHandle.standardError.write(Data("groot-agent:\n\(problems)\nSee groot-agent --help.\n".utf8))
             exit(ProcessExit.usage.rawValue)
         } catch {

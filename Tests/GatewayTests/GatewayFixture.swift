@@ -30,7 +30,6 @@ final class GatewayFixture: Sendable {
     ) async throws {
         var configuration = GatewayConfiguration()
         configuration.listen = .tcp(host: "127.0.0.1", port: 0)
-        configuration.workers = workers
         change(&configuration)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -43,6 +42,7 @@ final class GatewayFixture: Sendable {
         ) { report in
             reports.add(report)
         }
+        for worker in workers { _ = dataPlane.add(worker, source: .flag) }
         let address = try await dataPlane.start()
         self.address = address
         let loop = group.next()
@@ -66,9 +66,9 @@ final class GatewayFixture: Sendable {
 
     func infer(
         _ size: Int = 100,
+        robot: String? = "r1",
         extra: [(String, String)] = [],
         path: String = "/groot.v1.Inference/Infer",
-        robot: String? = "r1",
         timeout: String? = "5S"
     ) async throws -> HTTP2Response {
         let connection = connection

@@ -76,13 +76,14 @@ struct ProxyPartsTests {
         let headers = HTTP2Headers([
             (":method", "POST"), (":path", "/groot.v1.Inference/Infer"), ("content-type", "application/grpc"),
             ("te", "trailers"), ("groot-robot", "r1"), ("grpc-timeout", "1S"), ("x-bin", "AAE"),
-            ("groot-worker", "spoof"),
+            ("groot-worker", "spoof"), ("traceparent", "00-aa-bb-01"), ("groot-runway-ms", "250"),
         ])
         let head = try RequestHead(headers, at: at(0), configuration: GatewayConfiguration())
         let sent = head.headers(attempt: 2, at: at(400))
         #expect(sent["grpc-timeout"].flatMap(GRPCTimeout.parse) == .milliseconds(600))
         #expect(sent["grpc-previous-rpc-attempts"] == "1")
-        #expect(sent["x-bin"] == "AAE" && sent["te"] == "trailers")
+        #expect(sent["x-bin"] == "AAE" && sent["te"] == "trailers" && sent["traceparent"] == "00-aa-bb-01")
+        #expect(head.runway == .milliseconds(250) && head.traceparent == "00-aa-bb-01")
         #expect(!sent.contains("groot-worker"))
     }
 
@@ -94,11 +95,5 @@ struct ProxyPartsTests {
         #expect(throws: RequestHead.Refusal.self) {
             try RequestHead(headers, at: at(0), configuration: GatewayConfiguration())
         }
-    }
-
-    @Test
-    func duplicateWorkersAreAUsageError() {
-        #expect(throws: (any Error).self) { try ServeCommand.parse(["--workers", "w1,w1:8090"]) }
-        #expect(throws: Never.self) { try ServeCommand.parse(["--workers", "w1,w2"]) }
     }
 }

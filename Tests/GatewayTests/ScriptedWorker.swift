@@ -36,12 +36,15 @@ final class ScriptedWorker: Sendable {
     }
 
     let name: String
+    /// 0: does not say how large its batches are.
+    let maxBatch: Int
     let group: MultiThreadedEventLoopGroup
     private let state: Mutex<State>
     private let server: HTTP2Server
 
-    init(_ name: String, checkpoints: [String] = ["a"], tls: TLSContextSource? = nil) {
+    init(_ name: String, checkpoints: [String] = ["a"], maxBatch: Int = 0, tls: TLSContextSource? = nil) {
         self.name = name
+        self.maxBatch = maxBatch
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
         state = Mutex(State(checkpoints: checkpoints))
@@ -143,6 +146,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
             response.policies = worker.now.checkpoints.map { checkpoint in
                 var policy = Groot_V1_Policy()
                 policy.checkpoint = checkpoint
+                policy.maxBatch = UInt32(worker.maxBatch)
                 return policy
             }
             answer(message: response)

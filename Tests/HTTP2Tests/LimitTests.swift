@@ -1,4 +1,6 @@
+import Foundation
 import GrootCore
+import GrootTesting
 import HTTP2
 import Testing
 
@@ -79,6 +81,16 @@ struct LimitTests {
         }
         var limits = HTTP2Limits()
         #expect(HTTP2LimitKey.set("nonsense", to: "1", in: &limits)?.contains("no limit is called") == true)
+    }
+
+    @Test(arguments: ["docs/limits.md", "docs/limits.zh-CN.md"])
+    func theDocumentationNamesEveryLimitWithItsDefault(_ page: String) throws {
+        let text = try String(contentsOf: RepositoryRoot.url.appending(path: page), encoding: .utf8)
+        // The gateway's own default; the library's is zero, never.
+        for key in HTTP2LimitKey.all where key.name != "max-connection-age" {
+            #expect(text.contains("| `\(key.name)` | \(key.defaultText) |"), "\(key.name) = \(key.defaultText)")
+        }
+        for limit in HTTP2Limit.allCases { #expect(text.contains(limit.rawValue), "\(limit.rawValue)") }
     }
 
     /// `#expect` evaluates its parts as constants; machines change.

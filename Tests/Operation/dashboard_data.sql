@@ -46,3 +46,7 @@ WHERE robot = 'r1' OR n > 250;
 INSERT INTO events (robot, boot, sequence, episode_id, happened_at, kind, name, message) VALUES
     ('r1', 'b1', 1000, '11111111-1111-4111-8111-111111111111', now() - interval '2 minutes', 'link', 'gateway_lost', 'the gateway went away'),
     ('r1', 'b1', 1001, '11111111-1111-4111-8111-111111111111', now() - interval '118 seconds', 'link', 'gateway_back', 'the gateway answers again');
+
+-- Somebody tries to be clever.
+UPDATE episodes SET task = '<img src=x onerror=document.title=1><b>bold</b>', reason = '<script>document.title=2</script>'
+WHERE episode_id = '00000000-0000-4000-8000-000000000002';

@@ -13,6 +13,7 @@ import urllib.request
 
 from common import BINARIES, ROOT, Daemon, eventually, free_ports, scratch
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -150,7 +151,7 @@ class DashboardTests(unittest.TestCase):
         rows = self.sql(
             "SELECT success_percent || ' %|' || low_percent || ' – ' || high_percent || ' %' FROM checkpoint_comparison ORDER BY task"
         ).splitlines()
-        self.assertEqual(len(rows), 4)
+        self.assertEqual(len(rows), 5)
         for row in rows:
             for figure in row.split("|"):
                 self.assertIn(figure, text)
@@ -172,13 +173,12 @@ class DashboardTests(unittest.TestCase):
                 self.assertNotIn(word, self.main())
 
     def test_keyboard_and_screen_reader(self):
-        self.open("fleet", "tbody tr")
-        body = self.browser.find_element(By.TAG_NAME, "body")
+        self.browser.get(f"{self.base}/dashboard?fresh#/checkpoints")
+        eventually("the page", lambda: self.browser.find_elements(By.CSS_SELECTOR, "main table"))
         order = []
-        for _ in range(6):
-            body.send_keys(Keys.TAB)
-            body = self.browser.switch_to.active_element
-            order.append(body.text or body.get_attribute("aria-label"))
+        for _ in range(5):
+            ActionChains(self.browser).send_keys(Keys.TAB).perform()
+            order.append(self.browser.switch_to.active_element.get_attribute("textContent").strip())
         self.assertEqual(order[:5], ["Skip to content", "Fleet", "Episodes", "Checkpoints", "中文"])
         self.browser.find_element(By.LINK_TEXT, "Episodes").send_keys(Keys.ENTER)
         eventually("the page by keyboard", lambda: self.browser.find_elements(By.NAME, "outcome"))
@@ -231,6 +231,14 @@ class DashboardTests(unittest.TestCase):
                     urllib.request.urlopen(request, timeout=5)
                 self.assertIn(refusal.exception.code, (404, 405))
 
+    def test_orders_do_not_come_from_web_pages(self):
+        for path in ("/drain", "/workers/w1/drain", "/log-level/debug"):
+            request = urllib.request.Request(self.base + path, method="POST", data=b"", headers={"Origin": "http://elsewhere"})
+            with self.subTest(path=path), self.assertRaises(urllib.error.HTTPError) as refusal:
+                urllib.request.urlopen(request, timeout=5)
+            self.assertEqual(refusal.exception.code, 403)
+        self.assertIsNone(self.gateway.process.poll())
+
     def test_questions_that_make_no_sense(self):
         for path, code, word in (
             ("/dashboard/episodes?limit=0", 400, "limit"),
@@ -247,6 +255,13 @@ class DashboardTests(unittest.TestCase):
         # Quotes are text, not SQL.
         answer = json.loads(self.get("/dashboard/episodes?robot=r1'%20OR%20'1'='1"))
         self.assertEqual(answer["episodes"], [])
+
+    def test_markup_in_a_task_stays_text(self):
+        self.open("episodes/00000000-0000-4000-8000-000000000002", "dl.facts")
+        self.assertIn("<b>bold</b>", self.main())
+        self.assertIn("<script>document.title=2</script>", self.main())
+        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "main img, main script, main b b"), [])
+        self.assertNotIn(self.browser.title, ("1", "2"))
 
     def test_headers_keep_strangers_out(self):
         with urllib.request.urlopen(self.base + "/dashboard", timeout=5) as answer:

@@ -12,7 +12,8 @@ ROLES = ("gateway", "worker", "agent", "sim")
 
 def build(output, version, roles=ROLES):
     subprocess.run(
-        [sys.executable, ROOT / "scripts/package.py", "--binaries", BINARIES, "--output", output, "--version", version, *roles],
+        [sys.executable, ROOT / "scripts/package.py", "--binaries", BINARIES, "--output", output, "--version", version,
+         "--compression", "none", *roles],
         check=True, stdout=subprocess.DEVNULL,
     )
 

@@ -74,6 +74,7 @@ class UnitTests(unittest.TestCase):
 
     def test_accounts_and_directories_are_made(self):
         with scratch("groot-accounts-") as folder:
+            (pathlib.Path(folder) / "etc").mkdir()
             for role in ("gateway", "worker", "agent", "sim"):
                 for kind, command in (("sysusers", "systemd-sysusers"), ("tmpfiles", "systemd-tmpfiles")):
                     source = ROOT / f"deploy/{kind}.d/groot-{role}.conf"
@@ -94,11 +95,20 @@ class KubernetesTests(unittest.TestCase):
         self.objects = list(yaml.safe_load_all((ROOT / "deploy/kubernetes/groot-fleet.yaml").read_text()))
 
     def test_manifests_fit_the_schema_of_a_cluster(self):
-        import kubernetes_validate
+        import jsonschema
+        from kubernetes_validate import utils
+        from referencing import Registry, Resource
 
+        # The package's own function reads and crawls all definitions for every document; once is enough.
+        folder = "kubernetes-json-schema/v1.36.0-local-strict"
+        definitions = Resource.from_contents(utils.schema_contents(f"{folder}/_definitions.json", "1.36"))
+        registry = (definitions @ Registry()).crawl()
         for document in self.objects:
             with self.subTest(kind=document["kind"], name=document["metadata"]["name"]):
-                kubernetes_validate.validate(document, "1.31", strict=True)
+                version = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", document["apiVersion"])
+                schema = utils.schema_contents(f"{folder}/{document['kind'].lower()}-{version}.json", "1.36")
+                validator = jsonschema.Draft202012Validator(schema, registry=Resource.from_contents(schema) @ registry)
+                self.assertEqual([f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)], [])
 
     def test_selectors_ports_and_references_meet(self):
         by_kind = {}
@@ -167,7 +177,7 @@ class MonitoringTests(unittest.TestCase):
             self.assertTrue(panel["targets"] and all(target["expr"] for target in panel["targets"]), panel["title"])
 
     def test_links_of_the_pages_lead_somewhere(self):
-        for page in (ROOT / "docs").rglob("*.md"):
+        for page in [*(ROOT / "docs/operations").glob("*.md"), *(ROOT / "docs").glob("threat-model*.md")]:
             for target in re.findall(r"\]\(([^)#:]+\.md)", page.read_text()):
                 with self.subTest(page=page.name, target=target):
                     self.assertTrue((page.parent / target).exists())

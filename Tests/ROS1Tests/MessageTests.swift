@@ -25,12 +25,16 @@ struct MessageTests {
             (JointCmd.self, "9ed16f87b9f90b25cdeeb417f3c21f9e"),
             (RobotHeadMotionData.self, "400001e7cf73111efbced59084cb481a"),
             (ArmTargetPoses.self, "267055a1a7e685e90c17a3ebf7a8a26c"),
+            (MPCObservation.self, "c4075a25799f2a89c6d62b26e93cb66f"),
+            (MPCState.self, "1becc0cb8362a822e3753aa6cf42cf70"),
+            (MPCInput.self, "1becc0cb8362a822e3753aa6cf42cf70"),
         ]
         for (type, md5) in expected { #expect(type.md5 == md5, "\(type.rosType)") }
         #expect(SetBool.md5 == "09fb03525b03e7ea1fd3992bafd87e16")
         #expect(Trigger.md5 == "937c9679a518e3a18d831e57125ea522")
         #expect(ChangeArmCtrlMode.md5 == "8a8d154c05ee16e8f5d2b72d9bb51026")
         #expect(ControlLejuClaw.md5 == "674277f611b34c602b5afcc4b45849d1")
+        #expect(ChangeLbQuickMode.md5 == "8f6c979af573879a9cb6f5c0c50c2be4")
         #expect(GrootSimReset.md5.count == 32)
     }
 

@@ -6,9 +6,9 @@ import Testing
 @testable import RobotAgent
 
 struct AgentCommandTests {
-    private func checked(_ arguments: String...) throws -> Result<AgentConfiguration, AgentCommand.Problems> {
-        let command = try AgentCommand.parse(FlagSpelling.normalised(arguments))
-        return command.checked(environment: [:])
+    private func checked(_ arguments: String...) throws -> Result<AgentConfiguration, RunFlags.Problems> {
+        let command = try RunCommand.parse(FlagSpelling.normalised(arguments))
+        return command.flags.checked(environment: [:], arguments: FlagSpelling.normalised(arguments))
     }
 
     @Test func theGuidesSpellingsWork() throws {
@@ -25,21 +25,21 @@ struct AgentCommandTests {
             "--aggregate_fn",
             "latest_only"
         ).get()
-        #expect(configuration.gateway == .tcp(host: "127.0.0.1", port: 9999))
+        #expect(configuration.gateways.first == .tcp(host: "127.0.0.1", port: 9999))
         #expect(configuration.checkpoint == "016000")
         #expect(configuration.chunkSize == 12)
         #expect(configuration.task == "Depalletize the green box")
-        #expect(configuration.threshold == 0.3)
+        #expect(configuration.threshold == .fixed(0.3))
         #expect(configuration.rotatesHeadCamera)
         #expect(configuration.aggregate == .latestOnly)
     }
 
     @Test func defaults() throws {
         let configuration = try checked("--robot", "r1").get()
-        #expect(configuration.gateway == .tcp(host: "127.0.0.1", port: 8080))
+        #expect(configuration.gateways.first == .tcp(host: "127.0.0.1", port: 8080))
         #expect(configuration.rosMaster == "http://127.0.0.1:11311")
         #expect(configuration.chunkSize == nil)
-        #expect(configuration.threshold == 0.5)
+        #expect(configuration.threshold == .fixed(0.5))
         #expect(configuration.mode == .async)
         #expect(configuration.stateDirectory.path.hasSuffix(".state/agent-r1"))
     }
@@ -73,6 +73,66 @@ struct AgentCommandTests {
         #expect(problems.lines.contains { $0.contains("--fps") && $0.contains("100 Hz") })
     }
 
+    @Test func theSyncScriptsKnobs() throws {
+        let configuration = try checked(
+            "--robot",
+            "r1",
+            "--mode",
+            "sync",
+            "--chunk-start",
+            "1",
+            "--chunk-end",
+            "7",
+            "--action-stride",
+            "2",
+            "--max-joint-velocity",
+            "1.0",
+            "--pause-before-chunk",
+            "--claw-latch",
+            "--claw-latch-count",
+            "30",
+            "--freeze-arm",
+            "left",
+            "--image-zero",
+            "cam_chest",
+            "--state-zero",
+            "--dry-run"
+        ).get()
+        #expect(configuration.shape.start == 1 && configuration.shape.end == 7 && configuration.shape.stride == 2)
+        #expect(configuration.shape.ticksPerRow == 5)
+        #expect(configuration.clawLatch?.count == 30)
+        #expect(configuration.frozenArm == .left)
+        #expect(configuration.isDryRun && configuration.zeroesState && configuration.pausesBeforeChunk)
+        guard case .failure(let problems) = try checked("--robot", "r1", "--action-stride", "2", "--pause-before-chunk")
+        else {
+            Issue.record("these need sync mode")
+            return
+        }
+        #expect(problems.lines.count == 2 && problems.lines.allSatisfy { $0.contains("--mode sync") })
+    }
+
+    @Test func gatewaysThresholdAndImages() throws {
+        let configuration = try checked(
+            "--robot",
+            "r1",
+            "--gateway",
+            "a:1,b:2",
+            "--chunk-size-threshold",
+            "auto",
+            "--image-encoding",
+            "jpeg:80"
+        ).get()
+        #expect(configuration.gateways == [.tcp(host: "a", port: 1), .tcp(host: "b", port: 2)])
+        #expect(configuration.threshold == .auto)
+        #expect(configuration.imageFormat == .jpeg(quality: 80))
+        #expect(configuration.explicitFlags == ["robot", "gateway", "chunk_size_threshold", "image_encoding"])
+    }
+
+    @Test func runIsTheDefaultCommand() throws {
+        #expect(try AgentCommand.parseAsRoot(["--robot", "r1"]) is RunCommand)
+        #expect(try AgentCommand.parseAsRoot(["run", "--robot", "r1"]) is RunCommand)
+    }
+
     @Test func valuesKeepTheirUnderscores() {
         let arguments = ["--state_dir", "/a_b", "--ckpt_path=/x_y", "--", "--not_touched"]
         #expect(
@@ -82,6 +142,6 @@ struct AgentCommandTests {
 
     @Test(arguments: [("20s", 20_000), ("500ms", 500), ("1.5", 1500)])
     func durations(text: String, milliseconds: Int) {
-        #expect(AgentCommand.duration(text) == .milliseconds(milliseconds))
+        #expect(RunFlags.duration(text) == .milliseconds(milliseconds))
     }
 }

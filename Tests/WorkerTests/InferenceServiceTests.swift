@@ -178,7 +178,7 @@ struct InferenceServiceTests {
             }
             let load = try #require(Array(trailers[stringValues: "endpoint-load-metrics"]).first)
             let form =
-                /TEXT named_metrics.queue=0,named_metrics.running=0,named_metrics.batch_capacity=2,named_metrics.batch_ms=\d+\.\d,named_metrics.left_ms=0\.0/
+                /TEXT named_metrics.queue=0,named_metrics.running=0,named_metrics.batch_capacity=2,named_metrics.batch_ms=\d+\.\d,named_metrics.left_ms=0\.0,named_metrics.batch=1/
             #expect(load.wholeMatch(of: form) != nil, "\(load)")
 
             let error = await #expect(throws: RPCError.self) {

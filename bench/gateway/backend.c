@@ -123,7 +123,7 @@ static int frame_received(nghttp2_session *session, const nghttp2_frame *frame, 
             memmove(due, due + due_first, (due_last - due_first) * sizeof *due);
             due_last -= due_first;
             due_first = 0;
-            if (due_last * 2 > due_capacity) {
+            if (due_last * 2 >= due_capacity) {
                 due_capacity = due_capacity ? due_capacity * 2 : 1024;
                 due = realloc(due, due_capacity * sizeof *due);
             }

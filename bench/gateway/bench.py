@@ -43,6 +43,10 @@ WORKLOADS = {
 SCENARIOS = ("lb", "fail", "goaway")
 
 
+class NotStarted(Exception):
+    """A proxy or a backend is not there; the run goes on without that cell."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,12 +57,12 @@ def wait_for(port: int, process: subprocess.Popen, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SystemExit(f"bench: {process.args[0]} ended with code {process.returncode}")
+            raise NotStarted(f"{process.args[3]} ended with code {process.returncode}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise SystemExit(f"bench: {process.args[0]} does not listen on {port}")
+    raise NotStarted(f"{process.args[3]} does not listen on {port}")
 
 
 def build_tools() -> None:
@@ -193,8 +197,9 @@ def scenario(peer: Peer, name: str) -> dict:
         backends = [Backend("a", 2000, 60), Backend("b", 2000, 60)]
     else:
         backends = [Backend("a", 2000, goaway=500), Backend("b", 2000, goaway=500)]
-    running = Running(peer, backends, tls=False)
+    running = None
     try:
+        running = Running(peer, backends, tls=False)
         if name == "lb":
             finish(load(running.port, False, 16, 16, 200, 2, 100, poisson=True))
             return finish(load(running.port, False, 16, 16, 200, 4 * SECONDS, 100, poisson=True))
@@ -207,7 +212,8 @@ def scenario(peer: Peer, name: str) -> dict:
             return finish(process)
         return finish(load(running.port, False, 16, 1, 2_000, SECONDS, 0))
     finally:
-        running.stop()
+        if running:
+            running.stop()
         for backend in backends:
             backend.stop()
 
@@ -279,19 +285,22 @@ def scenarios(peers: list[Peer]) -> None:
     wanted = [name for name in SCENARIOS if not ONLY or name in ONLY]
     if not wanted:
         return
-    rows = [["scenario", *(peer.name for peer in peers)]]
+    head = ["scenario", *(peer.name for peer in peers)]
+    print("\nlb: p50 / p90 / p99; fail and goaway: what the robots saw")
     for name in wanted:
         row = [name]
         for peer in peers:
             print(f"  {name}: {peer.name}", file=sys.stderr)
-            result = scenario(peer, name)
+            try:
+                result = scenario(peer, name)
+            except NotStarted as problem:
+                row.append(str(problem))
+                continue
             if name == "lb":
                 row.append(f"{result['p50'] / 1e3:.0f} / {result['p90'] / 1e3:.0f} / {result['p99'] / 1e3:.0f} ms")
             else:
                 row.append(f"{result['errors']} errors, {result['refused']} sent again, {result['requests']} ok")
-        rows.append(row)
-    print("\nlb: p50 / p90 / p99; fail and goaway: what the robots saw")
-    print(table(rows), flush=True)
+        print(table([head, row]), flush=True)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ struct FleetControlPlane: ControlPlaneService {
 
     /// - Parameter gateway: the name that robots are told.
     /// - Parameter port: 0 lets the system choose.
-    init(store: Store, gateway: String, port: Int = 0, logger: Logger) {
+    init(store: Store, gateway: String, port: Int = 0, directory: WorkerDirectory? = nil, logger: Logger) {
         self.store = store
         self.logger = logger
         let transport = HTTP2ServerTransport.Posix(
@@ -39,7 +39,7 @@ struct FleetControlPlane: ControlPlaneService {
         self.server = GRPCServer(
             transport: transport,
             services: [
-                FleetService(store: store, gateway: gateway, logger: logger),
+                FleetService(store: store, gateway: gateway, directory: directory, logger: logger),
                 HealthService(fleetNotReady: { store.notReadyReason }),
             ]
         )

@@ -1,5 +1,6 @@
 import GRPCCore
 import GrootAPI
+import GrootCore
 import GrootStore
 import Logging
 import SwiftProtobuf
@@ -10,11 +11,14 @@ import SwiftProtobuf
 struct FleetService: Groot_V1_Fleet.ServiceProtocol {
     private let store: Store
     private let gateway: String
+    /// Nil: workers cannot register.
+    private let directory: WorkerDirectory?
     private let logger: Logger
 
-    init(store: Store, gateway: String, logger: Logger) {
+    init(store: Store, gateway: String, directory: WorkerDirectory?, logger: Logger) {
         self.store = store
         self.gateway = gateway
+        self.directory = directory
         self.logger = logger
     }
 
@@ -87,7 +91,13 @@ struct FleetService: Groot_V1_Fleet.ServiceProtocol {
         request: ServerRequest<Groot_V1_RegisterWorkerRequest>,
         context: ServerContext
     ) async throws -> ServerResponse<Groot_V1_RegisterWorkerResponse> {
-        throw RPCError(code: .unimplemented, message: "this gateway takes workers from --workers only")
+        guard let directory else {
+            throw RPCError(code: .unimplemented, message: "this gateway takes workers from --workers only")
+        }
+        let registration = try WorkerRegistration(request.message)
+        try registration.check(peers: Array(request.metadata[stringValues: MetadataKey.peer]))
+        let lease = try registration.carryOut(directory)
+        return ServerResponse(message: .with { $0.leaseNs = UInt64(lease.nanoseconds) })
     }
 
     /// The robot that the metadata names, when it names one, must be the robot in the body.

@@ -32,4 +32,6 @@ struct DashboardGateway: Sendable {
     var workers: [Worker]
     /// Nil when ready.
     var notReady: String?
+    /// Robots by their last request at this gateway.
+    var live: [GatewayState.Robot] = []
 }

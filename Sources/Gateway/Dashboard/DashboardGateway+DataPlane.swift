@@ -19,15 +19,19 @@ extension DashboardGateway {
             return
         }
         notReady = dataPlane.notReadyReason
-        workers = zip(dataPlane.workerStatuses, dataPlane.inFlight).map { status, inFlight in
+        let state = dataPlane.state()
+        workers = state.workers.map { worker in
             Worker(
-                name: status.name,
-                address: "\(status.address)",
-                isUp: status.isUp,
-                reason: status.isUp ? "" : status.reason,
-                checkpoints: status.checkpoints,
-                inFlight: inFlight
+                name: worker.name,
+                address: worker.address,
+                isUp: worker.up && !worker.ejected,
+                isDraining: worker.draining,
+                reason: worker.ejected ? "ejected after failures" : worker.up ? "" : worker.reason,
+                checkpoints: worker.checkpoints,
+                inFlight: worker.inFlight,
+                waiting: worker.queue
             )
         }
+        live = state.robots
     }
 }

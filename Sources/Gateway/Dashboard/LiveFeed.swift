@@ -46,6 +46,7 @@ actor LiveFeed {
         return """
             {"time":\(json(Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))),\
             "not_ready":\(json(state.notReady)),"database":\(json(problem)),"workers":\(json(state.workers)),\
+            "live":\(json(state.live)),\
             "robots":\(robots),"traffic":\(traffic),"latency":\(latency)}
             """
     }

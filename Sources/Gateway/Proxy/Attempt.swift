@@ -1,3 +1,4 @@
+import GrootAPI
 import GrootCore
 import HTTP2
 import NIOCore
@@ -8,7 +9,7 @@ final class Attempt: HTTP2StreamHandler {
     enum Failure: Equatable {
         /// The worker cannot have seen it; says nothing about the worker.
         case neverProcessed
-        /// The connection is gone, the stream was refused, or the worker says UNAVAILABLE.
+        /// The connection is gone, the stream was refused, or the worker says UNAVAILABLE or RESOURCE_EXHAUSTED.
         case workerFailed
         /// Another worker would do the same.
         case final
@@ -17,7 +18,7 @@ final class Attempt: HTTP2StreamHandler {
     let upstream: Upstream
     private weak var request: ProxyRequest?
     private let shared: GatewayShared
-    private let ticket: Balancer.Ticket?
+    let ticket: Ticket?
     private var stream: HTTP2Stream?
     private let startedAt: MonotonicInstant
     /// When the last byte of the request was handed to the worker's socket.
@@ -25,20 +26,17 @@ final class Attempt: HTTP2StreamHandler {
     /// Response headers were passed on: nothing can be repeated any more.
     private(set) var hasAnswered = false
     private var isOver = false
-    private var outcome: Balancer.Outcome?
+    private var outcome: AttemptOutcome?
+    private var load: WorkerLoad?
+    private var answerTime: Duration?
     private var statusIsOK = false
 
-    init(_ request: ProxyRequest, upstream: Upstream, shared: GatewayShared) {
+    init(_ request: ProxyRequest, upstream: Upstream, ticket: Ticket?, shared: GatewayShared) {
         self.request = request
         self.upstream = upstream
+        self.ticket = ticket
         self.shared = shared
         self.startedAt = .now()
-        if case .worker(let index) = upstream.kind {
-            ticket = shared.withBalancer { $0.dispatched(to: index) }
-            shared.metrics.workers[index].inFlight.set(Double(shared.withBalancer { $0.inFlight(index) }))
-        } else {
-            ticket = nil
-        }
     }
 
     /// Sends the headers and what is there of the body; false when the connection takes no stream after all.
@@ -50,7 +48,7 @@ final class Attempt: HTTP2StreamHandler {
             if complete { stream.finish() }
             return true
         } catch {
-            settle(.abandoned(after: .zero))
+            settle(.neverSeen)
             return false
         }
     }
@@ -73,9 +71,9 @@ final class Attempt: HTTP2StreamHandler {
     }
 
     /// The request is over for other reasons: deadline, robot gone, retried elsewhere.
-    func cancel(_ outcome: Balancer.Outcome? = nil) {
+    func cancel(_ outcome: AttemptOutcome? = nil) {
         guard !isOver else { return }
-        settle(outcome ?? .abandoned(after: .now() - (deliveredAt ?? startedAt)))
+        settle(outcome ?? .abandoned)
         request = nil
         stream?.reset(.cancel)
     }
@@ -100,17 +98,20 @@ final class Attempt: HTTP2StreamHandler {
         }
         if let status = headers["grpc-status"] {
             // Trailers-Only.
-            if status == "14", request.canRepeatElsewhere(after: self) {
-                fail(.workerFailed, GRPCStatus(.unavailable, headers["grpc-message"] ?? ""))
+            let verdict = Self.outcome(status, headers)
+            if status == "14" || status == "8", request.canRepeatElsewhere(after: self) {
+                let code: GRPCStatus.Code = status == "14" ? .unavailable : .resourceExhausted
+                fail(.workerFailed, GRPCStatus(code, headers["grpc-message"] ?? ""), verdict)
                 return
             }
             statusIsOK = status == "0"
-            outcome = status == "14" ? .failed : .answered(after: time)
+            outcome = verdict
+            load = headers[MetadataKey.load].flatMap { WorkerLoad($0) }
             hasAnswered = true
             request.respond(headers, from: self, endStream: true)
             return
         }
-        outcome = .answered(after: time)
+        answerTime = time
         hasAnswered = true
         request.respond(headers, from: self, endStream: false)
     }
@@ -125,14 +126,17 @@ final class Attempt: HTTP2StreamHandler {
 
     func received(trailers: HTTP2Headers) {
         guard !isOver, hasAnswered, let request else { return }
-        statusIsOK = trailers["grpc-status"] == "0"
+        let status = trailers["grpc-status"] ?? "2"
+        statusIsOK = status == "0"
+        outcome = Self.outcome(status, trailers)
+        load = trailers[MetadataKey.load].flatMap { WorkerLoad($0) }
         request.respond(trailers: trailers)
     }
 
     func receivedEnd() {
         guard !isOver, hasAnswered else { return }
         request?.respondedFully()
-        settle(outcome ?? .answered(after: .now() - startedAt))
+        settle(outcome ?? .declined)
         // The response is complete before the request: the rest of the upload is of no use.
         if let stream, !stream.localFinished || stream.queuedBytes > 0 { stream.reset(.cancel) }
     }
@@ -159,32 +163,49 @@ final class Attempt: HTTP2StreamHandler {
         }
     }
 
-    private func fail(_ failure: Failure, _ status: GRPCStatus) {
+    /// What a status says of the worker: INTERNAL and UNAVAILABLE are its failures, the rest are its caller's affairs.
+    private static func outcome(_ status: String, _ fields: HTTP2Headers) -> AttemptOutcome {
+        switch status {
+        case "0": return .answered
+        case "8":
+            let pushback = fields["grpc-retry-pushback-ms"].flatMap { Int64($0) }
+            return .refused(retryAfter: pushback.flatMap { $0 > 0 ? .milliseconds($0) : nil })
+        case "13", "14": return .failed
+        default: return .declined
+        }
+    }
+
+    private func fail(_ failure: Failure, _ status: GRPCStatus, _ outcome: AttemptOutcome = .failed) {
         let request = request
-        cancel(failure == .neverProcessed ? .abandoned(after: .zero) : .failed)
+        cancel(failure == .neverProcessed ? .neverSeen : outcome)
         request?.attemptFailed(self, failure, status)
     }
 
     /// Takes the attempt off the books, once.
-    private func settle(_ outcome: Balancer.Outcome) {
+    private func settle(_ outcome: AttemptOutcome) {
         guard !isOver else { return }
         isOver = true
         upstream.ended(self)
-        guard let ticket else { return }
-        let now = MonotonicInstant.now()
-        let (inFlight, service) = shared.withBalancer { balancer in
-            balancer.finished(ticket, outcome, at: now)
-            return (balancer.inFlight(ticket.worker), balancer.serviceTime(of: ticket.worker, at: now))
+        guard let ticket, let member = upstream.member, let pool = upstream.pool else { return }
+        var books = (inFlight: 0, service: 0.0)
+        pool.change { scheduler, now in
+            let given = scheduler.finished(ticket, outcome, load: load, at: now)
+            if let worker = scheduler.worker(ticket.worker) {
+                books = (worker.inFlight, worker.groups[0].times.seconds(batch: 1, idle: false, at: now))
+            }
+            return given
         }
-        let metrics = shared.metrics.workers[ticket.worker]
-        metrics.inFlight.set(Double(inFlight))
-        if let service { metrics.service.set(service) }
+        let metrics = member.metrics
+        metrics.inFlight.set(Double(books.inFlight))
+        metrics.service.set(books.service)
         switch outcome {
-        case .answered(let time):
+        case .answered, .declined:
             (statusIsOK ? metrics.ok : metrics.failed).increment()
-            metrics.answer.record(time)
+            if let answerTime { metrics.answer.record(answerTime) }
+        case .refused: metrics.refused.increment()
         case .failed: (hasAnswered ? metrics.failed : metrics.lost).increment()
         case .abandoned: metrics.abandoned.increment()
+        case .neverSeen: metrics.unseen.increment()
         }
     }
 }

@@ -10,10 +10,12 @@ import Synchronization
 /// Everything of a request lives on the loop that accepted its connection; only the balancer's numbers and the
 /// statuses in `GatewayShared` are common to the loops.
 final class DataPlane: Sendable {
-    private let shared: GatewayShared
+    let shared: GatewayShared
     private let group: MultiThreadedEventLoopGroup
-    private let pools: [ObjectIdentifier: NIOLoopBound<UpstreamPool>]
+    /// In the order of the loops' indices.
+    private let pools: [NIOLoopBound<UpstreamPool>]
     private let server: HTTP2Server
+    private let configuration: Mutex<GatewayConfiguration>
 
     init(
         configuration: GatewayConfiguration,
@@ -29,21 +31,30 @@ final class DataPlane: Sendable {
             onWorkerDescribed: onWorkerDescribed
         )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
-        var pools: [ObjectIdentifier: NIOLoopBound<UpstreamPool>] = [:]
+        var pools: [NIOLoopBound<UpstreamPool>] = []
         for loop in group.makeIterator() {
-            let speaks = pools.isEmpty
+            let index = pools.count
             // Building a pool cannot fail; the loop runs until `stop`.
-            pools[ObjectIdentifier(loop)] = try? await loop.submit {
+            let pool = try? await loop.submit {
                 NIOLoopBound(
-                    UpstreamPool(shared: shared, control: control, eventLoop: loop, speaks: speaks),
+                    UpstreamPool(
+                        shared: shared,
+                        configuration: configuration,
+                        control: control,
+                        eventLoop: loop,
+                        index: index
+                    ),
                     eventLoop: loop
                 )
             }.get()
+            if let pool { pools.append(pool) }
         }
-        let found = pools
+        let found = Dictionary(uniqueKeysWithValues: pools.map { (ObjectIdentifier($0.eventLoop), $0) })
+        shared.run(on: pools)
         self.shared = shared
         self.group = group
         self.pools = pools
+        self.configuration = Mutex(configuration)
         self.server = HTTP2Server(group: group, limits: configuration.http2, tls: configuration.tls) { loop in
             var observer = HTTP2Connection.Observer()
             observer.secured = { shared.secured($0) }
@@ -62,12 +73,13 @@ final class DataPlane: Sendable {
 
     /// Requests that each worker has not finished, in the order of `workerStatuses`.
     var inFlight: [Int] {
-        shared.withBalancer { balancer in shared.configuration.workers.indices.map { balancer.inFlight($0) } }
+        let members = shared.members
+        return shared.withScheduler { scheduler in members.map { scheduler.worker($0.id)?.inFlight ?? 0 } }
     }
 
     /// Returns once every event loop has taken a turn; a loop that hangs keeps it waiting.
     func takesTurns() async -> Bool {
-        for pool in pools.values {
+        for pool in pools {
             guard (try? await pool.eventLoop.submit {}.get()) != nil else { return false }
         }
         return true
@@ -77,9 +89,10 @@ final class DataPlane: Sendable {
     ///
     /// - Throws: `GatewayError` with code `address`. Unreachable workers are no error: they are tried on.
     func start() async throws(GatewayError) -> Endpoint {
-        for pool in pools.values { pool.eventLoop.execute { pool.value.start() } }
+        for pool in pools { pool.eventLoop.execute { pool.value.start() } }
+        let configuration = configuration.withLock { $0 }
         do throws(HTTP2Error) {
-            return try await server.bind(to: shared.configuration.listen)
+            return try await server.bind(to: configuration.listen)
         } catch {
             throw GatewayError(code: .address, message: error.message, cause: error.cause)
         }
@@ -88,7 +101,8 @@ final class DataPlane: Sendable {
     /// Reads certificates, keys, authorities and revocations again, for connections from now on; those of revoked peers
     /// are closed. What cannot be used is logged and leaves what was there in force.
     func reloadCertificates() {
-        for source in [shared.configuration.tls, shared.configuration.workerTLS].compactMap(\.self) {
+        let configuration = configuration.withLock { $0 }
+        for source in [configuration.tls, configuration.workerTLS].compactMap(\.self) {
             do throws(HTTP2Error) {
                 guard try source.reload() else { continue }
                 let file = source.configuration.certificate ?? source.configuration.authority
@@ -98,13 +112,13 @@ final class DataPlane: Sendable {
                 shared.logger.error("certificates not reloaded; the old ones stay", metadata: ["error": "\(error)"])
             }
         }
-        shared.noteCertificateExpiry()
+        shared.noteCertificateExpiry(configuration.tls)
     }
 
     /// Takes no more requests, finishes those in flight within the budget, and stops everything.
     func stop() async {
-        await server.drain(budget: shared.configuration.drainBudget)
-        for pool in pools.values {
+        await server.drain(budget: configuration.withLock { $0.drainBudget })
+        for pool in pools {
             // The loop is alive until the next statement.
             try? await pool.eventLoop.submit { pool.value.stop() }.get()
         }
@@ -113,5 +127,59 @@ final class DataPlane: Sendable {
         } catch {
             shared.logger.warning("event loops did not stop cleanly", metadata: ["error": "\(error)"])
         }
+    }
+
+    // MARK: Members, at run time
+
+    /// False when it is a member already or there are too many.
+    func add(_ endpoint: Endpoint, source: WorkerMember.Source) -> Bool {
+        let limit = configuration.withLock { $0.workerLimit }
+        guard shared.members.count < limit else {
+            shared.logger.error(
+                "not added: there are too many workers (worker-limit)",
+                metadata: ["peer": "\(endpoint)"]
+            )
+            return false
+        }
+        guard let member = shared.join(endpoint, source: source) else { return false }
+        for pool in pools { pool.eventLoop.execute { pool.value.add(member) } }
+        return true
+    }
+
+    /// Its requests finish. False when it is no member.
+    func remove(_ endpoint: Endpoint) -> Bool {
+        guard let member = shared.leave(endpoint) else { return false }
+        shared.logger.info("leaves", metadata: ["worker": "\(member.status.name)", "peer": "\(endpoint)"])
+        for pool in pools { pool.eventLoop.execute { pool.value.remove(member.id) } }
+        return true
+    }
+
+    /// Gives a worker, by name or address, nothing new (or again something). False when there is none.
+    func drain(_ worker: String, _ drains: Bool) -> Bool {
+        guard
+            let member = shared.members.first(where: { $0.status.name == worker || "\($0.endpoint)" == worker }),
+            let pool = pools.first
+        else { return false }
+        // In force when this returns; what that sets free goes out on the loop.
+        let given = shared.withScheduler { $0.drain(member.id, drains, at: .now()) }
+        pool.eventLoop.execute { pool.value.handOut(given) }
+        member.update { $0.isDraining = drains }
+        return true
+    }
+
+    /// Takes over what may change while it runs: everything but the listeners, event loops, health and HTTP/2 limits of
+    /// connections that exist.
+    func reconfigure(_ new: GatewayConfiguration) {
+        // Certificates are read again by themselves, from the files that were named at the start.
+        let new = configuration.withLock { old in
+            var new = new
+            new.tls = old.tls
+            new.workerTLS = old.workerTLS
+            old = new
+            return new
+        }
+        shared.withScheduler { $0.reconfigure(new.scheduling) }
+        shared.accessLog.configure(new.accessLog)
+        for pool in pools { pool.eventLoop.execute { pool.value.configuration = new } }
     }
 }

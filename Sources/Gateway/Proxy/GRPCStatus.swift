@@ -11,6 +11,7 @@ struct GRPCStatus: Sendable, Equatable {
         case notFound = 5
         case permissionDenied = 7
         case resourceExhausted = 8
+        case aborted = 10
         case unimplemented = 12
         case `internal` = 13
         case unavailable = 14

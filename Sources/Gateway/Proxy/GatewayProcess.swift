@@ -12,17 +12,22 @@ struct GatewayProcess {
     private let admin: AdminServer
     private let reports: AsyncStream<WorkerReport>
     private let dataPlane: DataPlaneService
+    private let directory: WorkerDirectory
+    private let reload: ReloadService
+    private let drainBudget: Duration
     private let running: LatestValue<DataPlane>
     private let notifier: ServiceNotifier
-    private let configuration: GatewayConfiguration
     private let logger: Logger
 
+    /// - Parameter reload: reads the settings again; throws when they would not hold.
     init(
-        _ checked: ServeCommand.Checked,
+        _ settings: GatewaySettings,
         control: any ControlPlaneService,
         dashboard: any DashboardData,
+        directory: WorkerDirectory,
         registry: MetricsRegistry,
-        logger: Logger
+        logger: Logger,
+        reload: @escaping @Sendable () throws -> GatewaySettings
     ) {
         let (reports, continuation) = AsyncStream.makeStream(
             of: WorkerReport.self,
@@ -34,7 +39,8 @@ struct GatewayProcess {
         self.running = running
         self.control = control
         self.reports = reports
-        self.configuration = checked.gateway
+        self.directory = directory
+        drainBudget = settings.gateway.drainBudget
         self.logger = logger
         notifier = ServiceNotifier(
             environment: ProcessInfo.processInfo.environment,
@@ -44,12 +50,13 @@ struct GatewayProcess {
         )
         dataPlane = DataPlaneService(
             control: control,
+            directory: directory,
             running: running,
             notifier: notifier,
             logger: logger
         ) { endpoint in
             await DataPlane(
-                configuration: checked.gateway,
+                configuration: settings.gateway,
                 control: endpoint,
                 registry: registry,
                 logger: logger
@@ -57,15 +64,26 @@ struct GatewayProcess {
                 continuation.yield(report)
             }
         }
+        self.reload = ReloadService(
+            current: settings,
+            read: reload,
+            directory: directory,
+            running: running,
+            logger: logger
+        )
         let routes = DashboardRoutes(data: dashboard, metrics: registry) {
-            DashboardGateway(running.peek(), configured: checked.gateway.workers)
+            DashboardGateway(running.peek(), configured: settings.directory.addresses)
         }
+        let orders = GatewayAdmin(running: running, logger: logger)
         admin = AdminServer(
-            host: checked.admin.host,
-            port: checked.admin.port,
+            host: settings.admin.host,
+            port: settings.admin.port,
             metrics: registry,
             logger: logger,
-            routes: { routes.add(to: $0) }
+            routes: {
+                routes.add(to: $0)
+                orders.add(to: $0)
+            }
         ) {
             guard let dataPlane = running.peek() else { return "the control plane is starting" }
             return dataPlane.notReadyReason ?? control.notReadyReason
@@ -78,6 +96,8 @@ struct GatewayProcess {
             services: [
                 .init(service: AdminService(admin: admin), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: directory, successTerminationBehavior: .ignore),
+                .init(service: reload, successTerminationBehavior: .ignore),
                 .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
                 .init(
                     service: CertificateService(running: running),
@@ -90,7 +110,7 @@ struct GatewayProcess {
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )
-        group.maximumGracefulShutdownDuration = configuration.drainBudget + .seconds(5)
+        group.maximumGracefulShutdownDuration = drainBudget + .seconds(5)
         try await ServiceGroup(configuration: group).run()
     }
 }
@@ -150,6 +170,7 @@ private struct CertificateService: Service {
 
 private struct DataPlaneService: Service {
     let control: any ControlPlaneService
+    let directory: WorkerDirectory
     /// Where others find the data plane once it runs.
     let running: LatestValue<DataPlane>
     let notifier: ServiceNotifier
@@ -159,6 +180,7 @@ private struct DataPlaneService: Service {
     func run() async throws {
         let dataPlane = await make(try await control.endpoint)
         running.store(dataPlane)
+        directory.attach(to: dataPlane)
         let address = try await dataPlane.start()
         logger.info("listens", metadata: ["peer": "\(address)"])
         await notifier.ready("listens on \(address)")
@@ -166,5 +188,33 @@ private struct DataPlaneService: Service {
         try? await gracefulShutdown()
         logger.info("drains")
         await dataPlane.stop()
+    }
+}
+
+/// Reads the settings again on SIGHUP. What would not hold changes nothing.
+private struct ReloadService: Service {
+    let current: GatewaySettings
+    let read: @Sendable () throws -> GatewaySettings
+    let directory: WorkerDirectory
+    let running: LatestValue<DataPlane>
+    let logger: Logger
+
+    func run() async throws {
+        var current = current
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            do {
+                let new = try read()
+                for setting in Setting.all where !setting.isLive && setting.show(current) != setting.show(new) {
+                    logger.warning("takes effect with the next start", metadata: ["setting": "\(setting.key)"])
+                }
+                LogSetup.level = new.logLevel
+                running.peek()?.reconfigure(new.gateway)
+                directory.reconfigure(new.directory)
+                current = new
+                logger.notice("settings read again")
+            } catch {
+                logger.error("settings not taken over; the old ones hold", metadata: ["error": "\(error)"])
+            }
+        }
     }
 }

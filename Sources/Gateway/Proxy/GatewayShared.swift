@@ -1,26 +1,24 @@
 import GrootCore
 import HTTP2
 import Logging
+import NIOCore
 import Synchronization
 
-/// What the event loops of one gateway have in common. Any thread.
+/// What the event loops of one gateway have in common: the scheduler, the members, instruments. Any thread.
 final class GatewayShared: Sendable {
-    /// What is known of one worker, as the first event loop sees it.
-    struct WorkerStatus: Sendable, Equatable {
-        var address: Endpoint
-        var name: String
-        var isUp = false
-        var reason = "not reached yet"
-        /// Nil until it has described itself.
-        var checkpoints: [String]?
-    }
+    typealias WorkerStatus = WorkerMember.Status
 
-    let configuration: GatewayConfiguration
     let metrics: GatewayMetrics
+    let registry: MetricsRegistry
     let logger: Logger
+    let accessLog: AccessLog
     let onWorkerDescribed: @Sendable (WorkerReport) -> Void
-    private let balancer: Mutex<Balancer>
-    private let statuses: Mutex<[WorkerStatus]>
+    /// Request bytes kept for a repetition, over all requests.
+    let heldBytes = Atomic<Int>(0)
+    private let scheduler: Mutex<Scheduler>
+    private let roster = Mutex<[WorkerMember]>([])
+    /// Set once, before the first connection is accepted.
+    private let loops = Mutex<[NIOLoopBound<UpstreamPool>]>([])
     private let limitWarnings = Mutex(RateLimit(every: .seconds(1)))
     private let handshakeFailures = Mutex(RateLimit(every: .seconds(10)))
 
@@ -30,25 +28,37 @@ final class GatewayShared: Sendable {
         logger: Logger,
         onWorkerDescribed: @escaping @Sendable (WorkerReport) -> Void
     ) {
-        self.configuration = configuration
-        self.metrics = GatewayMetrics(registry, workers: configuration.workers)
+        self.registry = registry
+        self.metrics = GatewayMetrics(registry)
         self.logger = logger
+        self.accessLog = AccessLog(configuration.accessLog, logger: logger, metrics: metrics)
         self.onWorkerDescribed = onWorkerDescribed
-        self.balancer = Mutex(Balancer(workers: configuration.workers.count, configuration: configuration.balancer))
-        self.statuses = Mutex(configuration.workers.map { WorkerStatus(address: $0, name: "\($0)") })
+        self.scheduler = Mutex(Scheduler(configuration: configuration.scheduling, seed: .random(in: 1 ... .max)))
     }
 
-    var workerStatuses: [WorkerStatus] { statuses.withLock { $0 } }
+    // MARK: Members
+
+    var members: [WorkerMember] { roster.withLock { $0 } }
+    var workerStatuses: [WorkerStatus] { members.map(\.status) }
 
     /// Nil when at least one worker is up.
     var notReadyReason: String? {
         let statuses = workerStatuses
         if statuses.contains(where: \.isUp) { return nil }
+        guard !statuses.isEmpty else { return "there is no worker: none is listed, found or registered" }
         return "no worker is up: " + statuses.map { "\($0.address): \($0.reason)" }.joined(separator: "; ")
     }
 
-    func update(worker index: Int, _ change: (inout WorkerStatus) -> Void) {
-        statuses.withLock { change(&$0[index]) }
+    /// Nil when it is a member already.
+    func join(_ endpoint: Endpoint, source: WorkerMember.Source) -> WorkerMember? {
+        roster.withLock { roster in
+            guard !roster.contains(where: { $0.endpoint == endpoint }) else { return nil }
+            let id = scheduler.withLock { $0.joined(address: "\(endpoint)") }
+            let instruments = GatewayMetrics.Worker(registry, worker: "\(endpoint)")
+            let member = WorkerMember(id: id, endpoint: endpoint, source: source, metrics: instruments)
+            roster.append(member)
+            return member
+        }
     }
 
     /// Counts a TLS handshake of a robot; failures are logged, not more often than every ten seconds.
@@ -72,13 +82,38 @@ final class GatewayShared: Sendable {
         )
     }
 
-    func noteCertificateExpiry() {
-        guard let left = configuration.tls?.timeUntilExpiry(at: .now()) else { return }
+    func noteCertificateExpiry(_ tls: TLSContextSource?) {
+        guard let left = tls?.timeUntilExpiry(at: .now()) else { return }
         metrics.certificateExpiry.set(left.seconds)
         if left < .zero { logger.error("the certificate has expired; renew it and it is taken up by itself") }
     }
 
-    func withBalancer<Result>(_ body: (inout Balancer) -> Result) -> Result {
-        balancer.withLock { body(&$0) }
+    /// Nil when it is no member.
+    func leave(_ endpoint: Endpoint) -> WorkerMember? {
+        let member = roster.withLock { roster -> WorkerMember? in
+            guard let index = roster.firstIndex(where: { $0.endpoint == endpoint }) else { return nil }
+            return roster.remove(at: index)
+        }
+        guard let member else { return nil }
+        scheduler.withLock { $0.left(member.id) }
+        registry.remove(labels: ["worker": "\(endpoint)"])
+        return member
+    }
+
+    // MARK: Event loops
+
+    func run(on pools: [NIOLoopBound<UpstreamPool>]) {
+        loops.withLock { $0 = pools }
+    }
+
+    /// Does something on another loop than the caller's.
+    func onLoop(_ index: Int, _ body: @escaping @Sendable (UpstreamPool) -> Void) {
+        let pool = loops.withLock { $0.indices.contains(index) ? $0[index] : nil }
+        guard let pool else { return }
+        pool.eventLoop.execute { body(pool.value) }
+    }
+
+    func withScheduler<Result>(_ body: (inout Scheduler) -> Result) -> Result {
+        scheduler.withLock { body(&$0) }
     }
 }

@@ -2,29 +2,42 @@ import GrootAPI
 import GrootCore
 import HTTP2
 import NIOCore
+import Synchronization
 
-/// One request of a robot: finds a worker, passes bodies both ways, tries again, answers when nobody does.
+/// One request of a robot: asks the scheduler for a worker, passes bodies both ways, tries again, answers when nobody
+/// does.
 ///
-/// The handler of the robot's stream. Confined to the event loop. It reads headers only.
+/// The handler of the robot's stream. Confined to the event loop. It reads headers only. Finding a worker is in
+/// `ProxyRequest+Dispatch.swift`.
 final class ProxyRequest: HTTP2StreamHandler {
-    private let stream: HTTP2Stream
-    private let pool: UpstreamPool
-    private let shared: GatewayShared
-    private let startedAt = MonotonicInstant.now()
-    private var head: RequestHead?
-    private var body = HeldBody()
-    private var attempt: Attempt?
-    private var attempts = 0
-    private var tried: [(worker: Int, generation: Int)] = []
+    let stream: HTTP2Stream
+    let pool: UpstreamPool
+    let shared: GatewayShared
+    let startedAt = MonotonicInstant.now()
+    var head: RequestHead?
+    /// Nil for control-plane calls.
+    var scheduled: SchedulerRequest?
+    var body = HeldBody()
+    var attempt: Attempt?
+    /// A second attempt for a robot that is about to run dry; the first to answer wins.
+    var hedge: Attempt?
+    var attempts = 0
     /// The failure to report when no retry saves the request.
-    private var lastFailure: GRPCStatus?
-    private var isWaiting = false
+    var lastFailure: GRPCStatus?
+    var isWaiting = false
+    var waitedSince: MonotonicInstant?
+    var waited = Duration.zero
     /// Response headers went to the robot.
-    private var hasResponded = false
+    var hasResponded = false
     /// The response is complete, perhaps not yet delivered.
-    private var isAnswered = false
+    var isAnswered = false
+    var holdTimer: Scheduled<Void>?
+    var hedgeTimer: Scheduled<Void>?
     private var deadlineTimer: Scheduled<Void>?
-    private var holdTimer: Scheduled<Void>?
+    private var robotClass: GatewayMetrics.RobotClass?
+    private var finalStatus: (code: Int, message: String?)?
+    private var answeredBy: String?
+    private var bytesOut = 0
 
     init(stream: HTTP2Stream, pool: UpstreamPool) {
         self.stream = stream
@@ -40,7 +53,7 @@ final class ProxyRequest: HTTP2StreamHandler {
                 headers,
                 from: stream.peer,
                 at: startedAt,
-                configuration: shared.configuration
+                configuration: pool.configuration
             )
             self.head = head
             guard head.deadline > startedAt else {
@@ -48,7 +61,12 @@ final class ProxyRequest: HTTP2StreamHandler {
                 return
             }
             deadlineTimer = after(head.deadline - startedAt) { $0.deadlinePassed() }
-            dispatch()
+            if head.route == .control {
+                dispatchToControl()
+            } else {
+                count(head)
+                dispatch(head)
+            }
         } catch {
             shared.metrics.refused.increment()
             switch error {
@@ -68,14 +86,15 @@ final class ProxyRequest: HTTP2StreamHandler {
             stream.consumed(part.readableBytes)
             return
         }
-        guard body.byteCount + part.readableBytes <= shared.configuration.bodyLimit else {
+        guard body.byteCount + part.readableBytes <= pool.configuration.bodyLimit else {
+            refuseOversized()
             stream.consumed(part.readableBytes)
-            shared.metrics.bodySize.increment()
-            answer(RequestHead.tooLarge(shared.configuration.bodyLimit))
             return
         }
-        body.append(part, limit: shared.configuration.heldBodyLimit)
+        hold(part)
+        guard !isAnswered else { return }
         attempt?.send(part)
+        hedge?.send(part)
     }
 
     func received(trailers: HTTP2Headers) {
@@ -85,11 +104,13 @@ final class ProxyRequest: HTTP2StreamHandler {
     func receivedEnd() {
         body.complete()
         attempt?.finish()
+        hedge?.finish()
         if body.isDelivered { attempt?.delivered() }
     }
 
     func bodyLeft(byteCount: Int) {
         shared.metrics.bytesOut.increment(by: UInt64(byteCount))
+        bytesOut += byteCount
         attempt?.consumed(byteCount)
     }
 
@@ -98,20 +119,36 @@ final class ProxyRequest: HTTP2StreamHandler {
         isAnswered = true
         stopTimers()
         attempt?.cancel()
+        hedge?.cancel()
         attempt = nil
-        body.release()
-        shared.metrics.requestTime.record(.now() - startedAt)
+        hedge = nil
+        releaseBody()
+        let took = MonotonicInstant.now() - startedAt
+        shared.metrics.requestTime.record(took)
+        robotClass?.time.record(took)
+        log(took, closure)
     }
 
-    // MARK: What the attempt reports
+    // MARK: What the attempts report
 
-    func respond(_ headers: HTTP2Headers, from attempt: Attempt, endStream: Bool) {
+    func respond(_ headers: HTTP2Headers, from winner: Attempt, endStream: Bool) {
+        if winner === hedge { shared.metrics.hedgesWon.increment() }
+        let loser = winner === hedge ? attempt : hedge
+        attempt = winner
+        hedge = nil
+        loser?.cancel()
+        hedgeTimer?.cancel()
         var headers = headers.removing([MetadataKey.worker, MetadataKey.attempts])
-        for (name, value) in origin(attempt.upstream) { headers.add(name, value) }
+        for (name, value) in origin(winner.upstream) { headers.add(name, value) }
+        answeredBy = winner.upstream.name
         hasResponded = true
-        body.release()
+        releaseBody()
+        if endStream {
+            addHint(&headers)
+            finalStatus = (headers["grpc-status"].flatMap { Int($0) } ?? 2, headers["grpc-message"])
+            isAnswered = true
+        }
         stream.send(headers: headers, endStream: endStream)
-        if endStream { isAnswered = true }
     }
 
     func respond(body: ByteBuffer) {
@@ -119,6 +156,9 @@ final class ProxyRequest: HTTP2StreamHandler {
     }
 
     func respond(trailers: HTTP2Headers) {
+        var trailers = trailers
+        addHint(&trailers)
+        finalStatus = (trailers["grpc-status"].flatMap { Int($0) } ?? 2, trailers["grpc-message"])
         stream.send(trailers: trailers)
     }
 
@@ -127,106 +167,14 @@ final class ProxyRequest: HTTP2StreamHandler {
         stream.finish()
     }
 
-    func bodyLeft(_ byteCount: Int, from attempt: Attempt) {
+    func bodyLeft(_ byteCount: Int, from sender: Attempt) {
+        guard sender === attempt else {
+            // A hedge starts when the whole body is there; the robot has its credit.
+            sender.delivered()
+            return
+        }
         stream.consumed(body.bytesLeft(byteCount))
-        if body.isDelivered { attempt.delivered() }
-    }
-
-    /// Whether a worker's UNAVAILABLE is worth a try on another one that is there now.
-    func canRepeatElsewhere(after attempt: Attempt) -> Bool {
-        guard mayRepeat, case .inference? = head?.route else { return false }
-        return pool.pick(head?.checkpoint, tried: tried) != nil
-    }
-
-    func workerWentDown(_ attempt: Attempt) {
-        guard canRepeatElsewhere(after: attempt) else { return }
-        attempt.cancel(.failed)
-        let why = GRPCStatus(.unavailable, "\(attempt.upstream.name) stopped answering health checks")
-        attemptFailed(attempt, .workerFailed, why)
-    }
-
-    func attemptFailed(_ failed: Attempt, _ failure: Attempt.Failure, _ status: GRPCStatus) {
-        guard failed === attempt, !isAnswered else { return }
-        attempt = nil
-        lastFailure = status
-        if failed.hasAnswered || failure == .final || !mayRepeat {
-            answer(status, from: failed.upstream)
-            return
-        }
-        dispatch()
-    }
-
-    /// A worker came up or has a stream free.
-    func workerMayBeThere() {
-        if isWaiting { dispatch() }
-    }
-
-    // MARK: Finding a worker
-
-    private var mayRepeat: Bool {
-        attempts <= shared.configuration.retryLimit && !hasResponded && (body.isRepeatable || body.byteCount == 0)
-    }
-
-    private func dispatch() {
-        guard let head, attempt == nil, !isAnswered else { return }
-        let now = MonotonicInstant.now()
-        while let upstream = choose(head) {
-            stopWaiting()
-            let attempt = Attempt(self, upstream: upstream, shared: shared)
-            attempts += 1
-            if case .worker(let index) = upstream.kind { tried.append((index, upstream.generation)) }
-            body.attemptStarted()
-            self.attempt = attempt
-            let headers = head.headers(attempt: attempts, at: now)
-            if attempts > 1 { shared.metrics.retries.increment() }
-            if attempt.start(headers, body: body.replay, complete: body.isComplete) {
-                if body.isDelivered { attempt.delivered() }
-                return
-            }
-            self.attempt = nil
-            guard mayRepeat else { break }
-        }
-        hold(head, at: now)
-    }
-
-    private func choose(_ head: RequestHead) -> Upstream? {
-        switch head.route {
-        case .control: pool.control.canTake ? pool.control : nil
-        case .inference: pool.pick(head.checkpoint, tried: tried)
-        case .unknown: nil
-        }
-    }
-
-    private func hold(_ head: RequestHead, at now: MonotonicInstant) {
-        guard !isWaiting else { return }
-        let refusal = refusal(head)
-        guard refusal.code == .unavailable, mayRepeat, pool.wait(self) else {
-            answer(refusal)
-            return
-        }
-        isWaiting = true
-        shared.metrics.held.increment()
-        holdTimer = after(shared.configuration.holdLimit) { request in
-            guard request.isWaiting else { return }
-            request.shared.metrics.noWorker.increment()
-            request.answer(request.refusal(head))
-        }
-    }
-
-    private func refusal(_ head: RequestHead) -> GRPCStatus {
-        var status =
-            head.route == .control
-            ? GRPCStatus(.unavailable, "the control plane is not reachable: \(pool.control.downReason)")
-            : pool.refusal(head.checkpoint)
-        if let lastFailure { status.message += " (last attempt: \(lastFailure.message))" }
-        return status
-    }
-
-    private func stopWaiting() {
-        guard isWaiting else { return }
-        isWaiting = false
-        pool.stopWaiting(self)
-        holdTimer?.cancel()
+        if body.isDelivered { sender.delivered() }
     }
 
     // MARK: Ending
@@ -238,22 +186,26 @@ final class ProxyRequest: HTTP2StreamHandler {
             return
         }
         shared.metrics.deadline.increment()
-        let waited = isWaiting ? head.map { ": " + refusal($0).message } ?? "" : ""
+        let waited = isWaiting ? head.map { ": " + waitingReason($0) } ?? "" : ""
         answer(GRPCStatus(.deadlineExceeded, "the deadline passed at the gateway\(waited)"), from: attempt?.upstream)
     }
 
     /// Ends the request with a status of the gateway's own.
-    private func answer(_ status: GRPCStatus, from upstream: Upstream? = nil) {
+    func answer(_ status: GRPCStatus, from upstream: Upstream? = nil, hint: Duration? = nil) {
         guard !isAnswered else { return }
         isAnswered = true
-        stopWaiting()
-        let running = attempt
+        finalStatus = (status.code.rawValue, status.message)
+        stopTimers()
+        let running = [attempt, hedge]
         attempt = nil
-        running?.cancel()
-        body.release()
+        hedge = nil
+        for attempt in running { attempt?.cancel() }
+        releaseBody()
         if !hasResponded {
             hasResponded = true
-            stream.send(headers: status.trailersOnly(origin(upstream)), endStream: true)
+            var fields = origin(upstream)
+            if let hint { fields.append((MetadataKey.nextObservationAfter, "\(Int64(hint.milliseconds))")) }
+            stream.send(headers: status.trailersOnly(fields), endStream: true)
         } else if stream.queuedBytes > 0 {
             stream.reset(.cancel)
         } else {
@@ -261,9 +213,22 @@ final class ProxyRequest: HTTP2StreamHandler {
         }
     }
 
+    private func refuseOversized() {
+        shared.metrics.bodySize.increment()
+        answer(RequestHead.tooLarge(pool.configuration.bodyLimit))
+    }
+
+    /// Under overload the robot is told when a newer observation is welcome.
+    private func addHint(_ fields: inout HTTP2Headers) {
+        guard scheduled?.isWork == true, shared.metrics.waiting.value > 0 else { return }
+        let now = MonotonicInstant.now()
+        guard let hint = shared.withScheduler({ $0.nextObservationAfter(at: now) }) else { return }
+        fields.add(MetadataKey.nextObservationAfter, "\(max(1, Int64(hint.milliseconds)))")
+    }
+
     private func origin(_ upstream: Upstream?) -> [(String, String)] {
         let count = (MetadataKey.attempts, "\(attempts)")
-        guard let upstream, case .worker = upstream.kind else { return [count] }
+        guard let upstream, upstream.member != nil else { return [count] }
         return [(MetadataKey.worker, upstream.name), count]
     }
 
@@ -271,11 +236,74 @@ final class ProxyRequest: HTTP2StreamHandler {
         stopWaiting()
         deadlineTimer?.cancel()
         holdTimer?.cancel()
+        hedgeTimer?.cancel()
     }
 
-    private func after(_ delay: Duration, _ body: @escaping (ProxyRequest) -> Void) -> Scheduled<Void> {
+    func after(_ delay: Duration, _ body: @escaping (ProxyRequest) -> Void) -> Scheduled<Void> {
         pool.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(max(1, delay.nanoseconds))) { [weak self] in
             if let self { body(self) }
         }
+    }
+
+    // MARK: Held bytes, counting, log
+
+    private func hold(_ part: ByteBuffer) {
+        let before = body.heldBytes
+        if body.isRepeatable {
+            let total = shared.heldBytes.load(ordering: .relaxed) + part.readableBytes
+            if total > pool.configuration.heldBytesLimit {
+                shared.metrics.notHeld.increment()
+                if attempt == nil {
+                    // It waits: without its body there is nothing to send later.
+                    answer(GRPCStatus(.resourceExhausted, "the gateway holds too many request bytes (held-bytes)"))
+                    return
+                }
+                releaseBody()
+            }
+        }
+        body.append(part, limit: pool.configuration.bodyLimit)
+        note(held: body.heldBytes - min(before, body.heldBytes))
+    }
+
+    private func releaseBody() {
+        let held = body.heldBytes
+        body.release()
+        note(held: -held)
+    }
+
+    private func note(held bytes: Int) {
+        guard bytes != 0 else { return }
+        let total = shared.heldBytes.add(bytes, ordering: .relaxed).newValue
+        shared.metrics.heldBytes.set(Double(total))
+    }
+
+    private func count(_ head: RequestHead) {
+        guard head.route == .inference(method: "Infer") else { return }
+        let instruments = shared.metrics.robotClass(head.robotClass)
+        instruments.requests.increment()
+        if head.runway == .zero { instruments.dry.increment() }
+        robotClass = instruments
+    }
+
+    private func log(_ took: Duration, _ closure: HTTP2StreamClosure) {
+        let status = finalStatus?.code ?? 1
+        guard shared.accessLog.admits(status: status, at: startedAt + took) else { return }
+        shared.accessLog.write(
+            AccessLog.Entry(
+                requestID: head?.requestID,
+                robot: head?.robot,
+                checkpoint: head?.checkpoint,
+                worker: answeredBy,
+                traceparent: head?.traceparent,
+                status: status,
+                message: finalStatus?.message ?? (finalStatus == nil ? "\(closure.cause), \(closure.code)" : nil),
+                attempts: attempts,
+                waited: waited,
+                took: took,
+                runway: head?.runway,
+                bytesIn: body.byteCount,
+                bytesOut: bytesOut
+            )
+        )
     }
 }

@@ -10,8 +10,18 @@ struct RequestHead: Sendable {
     /// Nil or a checkpoint's name; never empty.
     let checkpoint: String?
     let requestID: String?
+    let robotClass: String?
+    let observation: UInt64
+    /// Motion that the robot had left when it sent the request.
+    let runway: Duration?
+    let traceparent: String?
     let deadline: MonotonicInstant
     private let passedOn: HTTP2Headers
+
+    /// Milliseconds; a chunk is seconds long.
+    static let longestRunway: Int64 = 3_600_000
+    /// Longest name of a robot, bytes.
+    static let longestName = 128
 
     /// What is wrong with a request, with the answer it gets.
     enum Refusal: Error, Equatable {
@@ -38,6 +48,22 @@ struct RequestHead: Sendable {
         robot = named ?? (identity?.kind == .robot ? identity?.name : nil)
         checkpoint = headers[MetadataKey.checkpoint].flatMap { $0.isEmpty ? nil : $0 }
         requestID = headers[MetadataKey.requestID]
+        robotClass = headers[MetadataKey.robotClass]
+        traceparent = headers[MetadataKey.traceparent]
+        observation = headers[MetadataKey.observation].flatMap { UInt64($0) } ?? 0
+        if let text = headers[MetadataKey.runway] {
+            guard let milliseconds = Int64(text), (0...Self.longestRunway).contains(milliseconds) else {
+                throw .grpc(
+                    GRPCStatus(
+                        .invalidArgument,
+                        "metadata \(MetadataKey.runway) is \"\(text.prefix(32))\"; expected milliseconds from 0 to \(Self.longestRunway)"
+                    )
+                )
+            }
+            runway = .milliseconds(milliseconds)
+        } else {
+            runway = nil
+        }
         if let length = headers["content-length"].flatMap({ Int($0) }), length > configuration.bodyLimit {
             throw .grpc(Self.tooLarge(configuration.bodyLimit))
         }
@@ -62,12 +88,33 @@ struct RequestHead: Sendable {
             throw .grpc(
                 GRPCStatus(.invalidArgument, "metadata \(MetadataKey.robot) is missing: name the robot that asks")
             )
+        case .inference where (robot?.utf8.count ?? 0) > Self.longestName:
+            throw .grpc(
+                GRPCStatus(
+                    .invalidArgument,
+                    "metadata \(MetadataKey.robot) has \(robot?.utf8.count ?? 0) bytes; at most \(Self.longestName) are accepted"
+                )
+            )
         case .inference, .control: break
         }
     }
 
+    /// What the scheduler is told.
+    func schedulerRequest(_ id: RequestID, at now: MonotonicInstant) -> SchedulerRequest {
+        let isWork = route == .inference(method: "Infer")
+        return SchedulerRequest(
+            id: id,
+            robot: isWork ? robot ?? "" : "",
+            checkpoint: checkpoint,
+            observation: observation,
+            dryAt: runway.map { now + $0 },
+            arrivedAt: now,
+            isWork: isWork
+        )
+    }
+
     static func tooLarge(_ limit: Int) -> GRPCStatus {
-        GRPCStatus(.resourceExhausted, "the request body exceeds \(limit) bytes")
+        GRPCStatus(.resourceExhausted, "the request body exceeds \(limit) bytes (max-body-size)")
     }
 
     /// The headers of attempt number `attempt` (from 1), with the time that is left.

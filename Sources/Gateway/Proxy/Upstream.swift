@@ -8,8 +8,8 @@ import NIOCore
 ///
 /// Confined to the event loop. The decisions are `HealthMachine`'s; this class connects, checks, sets timers.
 final class Upstream {
-    enum Kind: Equatable {
-        case worker(index: Int)
+    enum Kind {
+        case worker(WorkerMember)
         case control
     }
 
@@ -17,49 +17,49 @@ final class Upstream {
     let endpoint: Endpoint
     /// As the worker calls itself; its address until it has said so.
     private(set) var name: String
-    /// Nil until the worker has described itself.
-    private(set) var checkpoints: [String]?
+    /// The worker has described itself on this connection.
+    private var isDescribed = false
     /// Counts connections, so that a restarted worker is not taken for the one that failed.
     private(set) var generation = 0
-    /// Something that requests in waiting want to know.
-    var changed: (() -> Void)?
+    weak var pool: UpstreamPool?
 
     private let shared: GatewayShared
     private let eventLoop: any EventLoop
-    /// The first loop speaks for all: metrics, log, reports.
-    private let speaks: Bool
     private var machine: HealthMachine
     private var connection: HTTP2Connection?
     private var timer: Scheduled<Void>?
     private var stopped = false
+    /// No member any more: what it has in hand finishes, then the connection closes.
+    private var isLeaving = false
     /// The connection of this generation is no longer ours to watch: it drains, or we gave it up.
     private var letGo = 0
     private var describing = false
     private var attempts: [ObjectIdentifier: Attempt] = [:]
     private var unreachable = RateLimit(every: .seconds(10))
 
-    init(kind: Kind, endpoint: Endpoint, shared: GatewayShared, eventLoop: any EventLoop, speaks: Bool) {
+    init(kind: Kind, endpoint: Endpoint, pool: UpstreamPool?, shared: GatewayShared, eventLoop: any EventLoop) {
         self.kind = kind
         self.endpoint = endpoint
         self.name = "\(endpoint)"
+        self.pool = pool
         self.shared = shared
         self.eventLoop = eventLoop
-        self.speaks = speaks
-        var health = shared.configuration.health
-        if kind == .control { health.checks = false }
+        var health = pool?.configuration.health ?? HealthMachine.Configuration()
+        if case .control = kind { health.checks = false }
         self.machine = HealthMachine(configuration: health)
     }
+
+    var member: WorkerMember? {
+        if case .worker(let member) = kind { member } else { nil }
+    }
+
+    /// The first loop speaks for all: metrics, log, reports.
+    private var speaks: Bool { pool?.index == 0 }
 
     /// Why it is down; empty when it is up.
     var downReason: String { machine.reason }
     var isUp: Bool { machine.isUp }
     var canTake: Bool { machine.isUp && connection?.canOpenStream == true }
-
-    /// True when the selector is empty or names a checkpoint that the worker serves.
-    func serves(_ selector: String?) -> Bool {
-        guard let selector, !selector.isEmpty else { return true }
-        return checkpoints?.contains(selector) ?? false
-    }
 
     func start() {
         execute(machine.started(at: .now()))
@@ -72,6 +72,19 @@ final class Upstream {
         connection = nil
     }
 
+    /// Closes when nothing is in hand any more.
+    func leave() {
+        isLeaving = true
+        timer?.cancel()
+        if attempts.isEmpty { stop() }
+    }
+
+    /// The scheduler gives it a rest.
+    func ejected() {
+        member?.metrics.ejections.increment()
+        shared.logger.warning("is ejected for its failures", metadata: metadata())
+    }
+
     /// Opens a stream for an attempt, which hears when the worker goes down.
     func open(_ headers: HTTP2Headers, attempt: Attempt) throws(HTTP2Error) -> HTTP2Stream {
         guard let connection else { throw HTTP2Error(.connectionClosed, "\(name) is not connected") }
@@ -82,12 +95,11 @@ final class Upstream {
 
     func ended(_ attempt: Attempt) {
         attempts.removeValue(forKey: ObjectIdentifier(attempt))
-        // A stream slot is free again.
-        if connection?.isDraining == false { changed?() }
+        if isLeaving, attempts.isEmpty { stop() }
     }
 
     private func execute(_ actions: [HealthMachine.Action]) {
-        for action in actions where !stopped {
+        for action in actions where !stopped && !isLeaving {
             switch action {
             case .connect: connect()
             case .wake(let instant): wake(at: instant)
@@ -101,8 +113,11 @@ final class Upstream {
             case .down(let reason): wentDown(reason)
             }
         }
-        changed?()
+        if case .control = kind { pool?.controlChanged() }
     }
+
+    private var limits: HTTP2Limits { pool?.configuration.http2 ?? HTTP2Limits() }
+    private var health: HealthMachine.Configuration { machine.configuration }
 
     private func connect() {
         generation += 1
@@ -131,15 +146,15 @@ final class Upstream {
         let opened = HTTP2Client.connect(
             to: endpoint,
             on: eventLoop,
-            limits: shared.configuration.http2,
-            tls: kind == .control ? nil : shared.configuration.workerTLS,
-            timeout: shared.configuration.health.connectTimeout,
+            limits: limits,
+            tls: member == nil ? nil : pool?.configuration.workerTLS,
+            timeout: health.connectTimeout,
             observer: observer
         )
         guard !opened.isClosed else { return }
         connection = opened
         // A peer that accepts and stays silent is no worker.
-        wake(after: shared.configuration.health.connectTimeout + shared.configuration.health.checkTimeout) { upstream in
+        wake(after: health.connectTimeout + health.checkTimeout) { upstream in
             guard upstream.generation == current, let connection = upstream.connection, !connection.isReady else {
                 return
             }
@@ -158,7 +173,7 @@ final class Upstream {
             )
         }
         execute(machine.connectionLost(reason, at: .now()))
-        if speaks, case .worker(let index) = kind { shared.update(worker: index) { $0.reason = machine.reason } }
+        if speaks { member?.update { $0.reason = machine.reason } }
     }
 
     private func wake(at instant: MonotonicInstant) {
@@ -175,14 +190,14 @@ final class Upstream {
     private func check() {
         guard let connection else { return }
         let current = generation
-        WorkerCalls.check(connection, authority: "\(endpoint)", timeout: shared.configuration.health.checkTimeout)
+        WorkerCalls.check(connection, authority: "\(endpoint)", timeout: health.checkTimeout)
             .assumeIsolated()
             .whenComplete { [weak self] result in
                 guard let self, generation == current, !stopped, self.connection != nil else { return }
                 switch result.map(WorkerCalls.health(of:)) {
                 case .success(nil):
                     execute(machine.checkSucceeded(at: .now()))
-                    if checkpoints == nil { describe() }
+                    if !isDescribed { describe() }
                 case .success(let problem?): execute(machine.checkFailed(problem, at: .now()))
                 case .failure(let error): execute(machine.checkFailed("health check failed: \(error)", at: .now()))
                 }
@@ -191,29 +206,37 @@ final class Upstream {
 
     private func cameUp() {
         if speaks { shared.logger.info("is up", metadata: metadata()) }
-        if case .worker(let index) = kind {
-            shared.withBalancer { $0.restarted(index) }
-            if speaks {
-                shared.metrics.workers[index].up.set(1)
-                shared.update(worker: index) {
-                    $0.isUp = true
-                    $0.reason = ""
-                }
+        guard let member, let pool else { return }
+        if speaks {
+            member.metrics.up.set(1)
+            member.update {
+                $0.isUp = true
+                $0.reason = ""
             }
-            checkpoints = nil
-            describe()
         }
+        let streams = connection?.streamLimit ?? 1
+        pool.change { scheduler, now in
+            // Health checks and descriptions need streams too.
+            scheduler.limited(member.id, to: streams - 2)
+            return scheduler.reached(member.id, byLoop: pool.index, at: now)
+        }
+        isDescribed = false
+        describe()
     }
 
     private func wentDown(_ reason: String) {
         if speaks { shared.logger.warning("is down", metadata: metadata(["error": "\(reason)"])) }
-        guard case .worker(let index) = kind else { return }
+        guard let member, let pool else { return }
         if speaks {
-            shared.metrics.workers[index].up.set(0)
-            shared.update(worker: index) {
+            member.metrics.up.set(0)
+            member.update {
                 $0.isUp = false
                 $0.reason = reason
             }
+        }
+        pool.change { scheduler, _ in
+            scheduler.lost(member.id, byLoop: pool.index)
+            return []
         }
         // After a GOAWAY the connection is nil, and the worker still answers what it has.
         guard connection != nil else { return }
@@ -221,7 +244,7 @@ final class Upstream {
     }
 
     private func describe() {
-        guard let connection, !describing, case .worker(let index) = kind else { return }
+        guard let connection, !describing, member != nil else { return }
         describing = true
         let current = generation
         WorkerCalls.describe(connection, authority: "\(endpoint)", timeout: .seconds(2))
@@ -231,26 +254,28 @@ final class Upstream {
                 describing = false
                 guard generation == current, !stopped else { return }
                 switch result.map(WorkerCalls.description(in:)) {
-                case .success(.success(let description)): described(description, index: index)
+                case .success(.success(let description)): described(description)
                 case .success(.failure(let failure)): notDescribed(failure.reason)
                 case .failure(let error): notDescribed("\(error)")
                 }
             }
     }
 
-    private func described(_ description: Groot_V1_DescribeResponse, index: Int) {
+    private func described(_ description: Groot_V1_DescribeResponse) {
+        guard let member, let pool else { return }
+        isDescribed = true
         if !description.worker.isEmpty { name = description.worker }
         let served = description.policies.map(\.checkpoint)
-        checkpoints = served
         if speaks {
-            shared.update(worker: index) {
+            member.update {
                 $0.name = name
                 $0.checkpoints = served
             }
             shared.logger.info("serves", metadata: metadata(["checkpoint": "\(served.joined(separator: ","))"]))
             shared.onWorkerDescribed(WorkerReport(name: name, address: endpoint, policies: description.policies))
         }
-        changed?()
+        let policies = description.policies.map(DescribedPolicy.init)
+        pool.change { scheduler, now in scheduler.described(member.id, policies, at: now) }
     }
 
     private func notDescribed(_ reason: String) {
@@ -263,8 +288,20 @@ final class Upstream {
 
     private func metadata(_ more: Logger.Metadata = [:]) -> Logger.Metadata {
         var metadata = more
-        metadata["worker"] = kind == .control ? "control plane" : "\(name)"
+        metadata["worker"] = member == nil ? "control plane" : "\(name)"
         metadata["peer"] = "\(endpoint)"
         return metadata
+    }
+}
+
+extension DescribedPolicy {
+    init(_ policy: Groot_V1_Policy) {
+        self.init(
+            checkpoint: policy.checkpoint,
+            maxBatch: Int(min(policy.maxBatch, 4096)),
+            batchTimes: policy.batchTimes.prefix(64).map {
+                BatchTime(batch: Int(min($0.batch, 4096)), time: .nanoseconds(Int64(clamping: $0.inferNs)))
+            }
+        )
     }
 }

@@ -2,92 +2,226 @@ import GrootCore
 import HTTP2
 import NIOCore
 
-/// All upstreams of one event loop, and the requests that wait for one to come up. Confined to that loop.
+/// All upstreams of one event loop, and the requests of this loop that wait. Confined to that loop.
 final class UpstreamPool {
     let shared: GatewayShared
     let eventLoop: any EventLoop
-    let workers: [Upstream]
+    /// Position among the event loops; the first one speaks for all in log, metrics and reports.
+    let index: Int
     let control: Upstream
-    /// In order of arrival.
-    private var waiting: [ProxyRequest] = []
-    private var wakeScheduled = false
+    /// This loop's copy; a reload replaces it.
+    var configuration: GatewayConfiguration
+    private var workers: [WorkerID: Upstream] = [:]
+    /// By number; the scheduler knows their order.
+    private var waiting: [UInt64: ProxyRequest] = [:]
+    /// Control-plane calls, in order of arrival.
+    private var waitingForControl: [ProxyRequest] = []
+    private var nextNumber: UInt64 = 0
+    private var deliveries: [Assignment] = []
+    private var isDelivering = false
+    private var wake: Scheduled<Void>?
+    private var wakeAt: MonotonicInstant?
+    private var isStopped = false
 
-    init(shared: GatewayShared, control: Endpoint, eventLoop: any EventLoop, speaks: Bool) {
+    init(
+        shared: GatewayShared,
+        configuration: GatewayConfiguration,
+        control: Endpoint,
+        eventLoop: any EventLoop,
+        index: Int
+    ) {
         self.shared = shared
+        self.configuration = configuration
         self.eventLoop = eventLoop
-        self.workers = shared.configuration.workers.enumerated().map { index, endpoint in
-            Upstream(
-                kind: .worker(index: index),
-                endpoint: endpoint,
-                shared: shared,
-                eventLoop: eventLoop,
-                speaks: speaks
-            )
-        }
-        self.control = Upstream(kind: .control, endpoint: control, shared: shared, eventLoop: eventLoop, speaks: speaks)
+        self.index = index
+        self.control = Upstream(kind: .control, endpoint: control, pool: nil, shared: shared, eventLoop: eventLoop)
+        self.control.pool = self
     }
 
     func start() {
-        for upstream in workers + [control] {
-            upstream.changed = { [weak self] in self?.wakeWaiting() }
-            upstream.start()
-        }
+        control.start()
     }
 
     func stop() {
-        for upstream in workers + [control] { upstream.stop() }
+        isStopped = true
+        wake?.cancel()
+        control.stop()
+        for upstream in workers.values { upstream.stop() }
     }
 
-    /// The worker with the least expected delay that serves the selector and is not among those tried.
-    func pick(_ selector: String?, tried: [(worker: Int, generation: Int)]) -> Upstream? {
-        let candidates = workers.indices.filter { index in
-            let worker = workers[index]
-            return worker.canTake && worker.serves(selector)
-                && !tried.contains { $0.worker == index && $0.generation == worker.generation }
+    // MARK: Members
+
+    func add(_ member: WorkerMember) {
+        guard !isStopped, workers[member.id] == nil else { return }
+        let upstream = Upstream(
+            kind: .worker(member),
+            endpoint: member.endpoint,
+            pool: self,
+            shared: shared,
+            eventLoop: eventLoop
+        )
+        workers[member.id] = upstream
+        upstream.start()
+    }
+
+    /// What it has in hand finishes.
+    func remove(_ id: WorkerID) {
+        guard let upstream = workers.removeValue(forKey: id) else { return }
+        change { scheduler, _ in
+            scheduler.lost(id, byLoop: self.index)
+            return []
         }
-        let now = MonotonicInstant.now()
-        return shared.withBalancer { $0.pick(from: candidates, at: now) }.map { workers[$0] }
+        upstream.leave()
     }
 
-    /// Lets a request wait; false when too many wait already.
-    func wait(_ request: ProxyRequest) -> Bool {
-        guard waiting.count < shared.configuration.holdCount else { return false }
-        waiting.append(request)
+    func upstream(_ id: WorkerID) -> Upstream? { workers[id] }
+
+    // MARK: Scheduling
+
+    /// Tells the scheduler something and hands out what that set free.
+    func change(_ body: (inout Scheduler, MonotonicInstant) -> [Assignment]) {
+        let now = MonotonicInstant.now()
+        let (given, count, next, ejected) = shared.withScheduler { scheduler in
+            let given = body(&scheduler, now)
+            return (given, scheduler.waiting.count, scheduler.wakeAt(after: now), scheduler.takeEjections())
+        }
+        note(waiting: count, next, ejected)
+        handOut(given)
+    }
+
+    func ask(_ body: (inout Scheduler, MonotonicInstant) -> SchedulingDecision) -> SchedulingDecision {
+        let now = MonotonicInstant.now()
+        let (decision, count, next, ejected) = shared.withScheduler { scheduler in
+            let decision = body(&scheduler, now)
+            return (decision, scheduler.waiting.count, scheduler.wakeAt(after: now), scheduler.takeEjections())
+        }
+        note(waiting: count, next, ejected)
+        return decision
+    }
+
+    func nextID() -> RequestID {
+        nextNumber += 1
+        return RequestID(loop: index, number: nextNumber)
+    }
+
+    func wait(_ request: ProxyRequest, _ id: RequestID) {
+        waiting[id.number] = request
+    }
+
+    func stopWaiting(_ id: RequestID) {
+        guard waiting.removeValue(forKey: id.number) != nil else { return }
+        change { scheduler, _ in
+            _ = scheduler.withdrew(id)
+            return []
+        }
+    }
+
+    /// A newer observation of the robot took its place.
+    func supersede(_ id: RequestID, by observation: UInt64) {
+        guard id.loop == index else {
+            shared.onLoop(id.loop) { $0.supersede(id, by: observation) }
+            return
+        }
+        // Never from inside the newer request's own callback.
+        eventLoop.assumeIsolated().execute { [weak self] in
+            self?.waiting.removeValue(forKey: id.number)?.superseded(by: observation)
+        }
+    }
+
+    private func note(waiting count: Int, _ next: MonotonicInstant?, _ ejected: [WorkerID]) {
+        shared.metrics.waiting.set(Double(count))
+        if let next { armWake(next) }
+        for id in ejected {
+            guard let upstream = workers[id] else { continue }
+            upstream.ejected()
+        }
+    }
+
+    private func armWake(_ instant: MonotonicInstant) {
+        guard !isStopped else { return }
+        if let wakeAt, wakeAt <= instant { return }
+        wake?.cancel()
+        wakeAt = instant
+        let delay = max(0, (instant - .now()).nanoseconds)
+        wake = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak self] in
+            guard let self else { return }
+            wakeAt = nil
+            change { scheduler, now in scheduler.timePassed(at: now) }
+        }
+    }
+
+    func handOut(_ given: [Assignment]) {
+        guard !given.isEmpty else { return }
+        for assignment in given where assignment.request.loop != index {
+            shared.onLoop(assignment.request.loop) { $0.handOut([assignment]) }
+        }
+        deliveries += given.filter { $0.request.loop == index }
+        guard !deliveries.isEmpty, !isDelivering, !isStopped else { return }
+        isDelivering = true
+        // Once per loop turn, so that a request is not dispatched from inside another one's callback.
+        eventLoop.assumeIsolated().execute { [weak self] in self?.deliver() }
+    }
+
+    private func deliver() {
+        isDelivering = false
+        let due = deliveries
+        deliveries = []
+        for assignment in due {
+            if let request = waiting.removeValue(forKey: assignment.request.number) {
+                request.assigned(assignment.ticket)
+            } else {
+                // Gone in between.
+                change { scheduler, now in scheduler.finished(assignment.ticket, .neverSeen, at: now) }
+            }
+        }
+    }
+
+    // MARK: Control plane
+
+    /// False when too many wait already.
+    func waitForControl(_ request: ProxyRequest) -> Bool {
+        guard waitingForControl.count < configuration.holdCount else { return false }
+        waitingForControl.append(request)
         return true
     }
 
-    func stopWaiting(_ request: ProxyRequest) {
-        waiting.removeAll { $0 === request }
+    func stopWaitingForControl(_ request: ProxyRequest) {
+        waitingForControl.removeAll { $0 === request }
+    }
+
+    func controlChanged() {
+        guard !waitingForControl.isEmpty, control.canTake else { return }
+        eventLoop.assumeIsolated().execute { [weak self] in
+            for request in self?.waitingForControl ?? [] { request.controlMayBeThere() }
+        }
     }
 
     /// Why nobody takes a request now. `notFound` when every worker is up and none of them serves the selector.
     func refusal(_ selector: String?) -> GRPCStatus {
-        let everyoneSpoke = workers.allSatisfy { $0.isUp && $0.checkpoints != nil }
-        if let selector, everyoneSpoke, !workers.contains(where: { $0.serves(selector) }) {
-            let served = Set(workers.flatMap { $0.checkpoints ?? [] }).sorted().joined(separator: ", ")
+        let members = shared.members
+        let known = members.map { ($0.status, workers[$0.id]) }
+        let everyoneSpoke = known.allSatisfy { $0.0.isUp && $0.0.checkpoints != nil } && !known.isEmpty
+        func serves(_ status: WorkerMember.Status) -> Bool {
+            selector.map { status.checkpoints?.contains($0) ?? false } ?? true
+        }
+        if let selector, everyoneSpoke, !known.contains(where: { serves($0.0) }) {
+            let served = Set(known.flatMap { $0.0.checkpoints ?? [] }).sorted().joined(separator: ", ")
             return GRPCStatus(.notFound, "no worker serves checkpoint \"\(selector)\"; served are: \(served)")
         }
-        let reasons = workers.map { worker in
-            let who = worker.name == "\(worker.endpoint)" ? worker.name : "\(worker.name) (\(worker.endpoint))"
-            if !worker.isUp { return "\(who) is down: \(worker.downReason)" }
-            if !worker.serves(selector) {
-                let served = worker.checkpoints.map { "serves \($0.joined(separator: ", "))" }
+        let reasons = known.map { status, upstream in
+            let who = status.name == "\(status.address)" ? status.name : "\(status.name) (\(status.address))"
+            if upstream?.isUp != true {
+                let reason = upstream?.downReason ?? ""
+                return "\(who) is down: \(reason.isEmpty ? status.reason : reason)"
+            }
+            if !serves(status) {
+                let served = status.checkpoints.map { "serves \($0.joined(separator: ", "))" }
                 return "\(who) \(served ?? "has not said what it serves")"
             }
-            return worker.canTake ? "\(who) failed this request" : "\(who) has no stream free"
+            return upstream?.canTake == true ? "\(who) failed this request or drains" : "\(who) has no stream free"
         }
         let wanted = selector.map { " for checkpoint \"\($0)\"" } ?? ""
-        return GRPCStatus(.unavailable, "no worker available\(wanted): " + reasons.joined(separator: "; "))
-    }
-
-    /// Once per loop turn, so that a request is not dispatched from inside another one's callback.
-    private func wakeWaiting() {
-        guard !waiting.isEmpty, !wakeScheduled else { return }
-        wakeScheduled = true
-        eventLoop.assumeIsolated().execute { [weak self] in
-            guard let self else { return }
-            wakeScheduled = false
-            for request in waiting { request.workerMayBeThere() }
-        }
+        let text = reasons.isEmpty ? "there is none" : reasons.joined(separator: "; ")
+        return GRPCStatus(.unavailable, "no worker available\(wanted): \(text)")
     }
 }

@@ -1,18 +1,24 @@
 import Foundation
 package import Logging
+import Synchronization
 
 /// Writes one JSON object per line to standard error: time, level, label, message, metadata.
 ///
 /// Metadata keys come from one list: `robot`, `worker`, `checkpoint`, `episode`, `request_id`, `step`,
-/// `peer`, `topic`, `error`, `suppressed`.
+/// `peer`, `topic`, `error`, `suppressed`, `setting`, and those of the access log (docs/gateway-metrics.md).
 package struct JSONLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
-    package var logLevel: Logger.Level
     private let label: String
+    /// Set on one logger; otherwise the process's level holds, which may change.
+    private var own: Logger.Level?
 
-    package init(label: String, level: Logger.Level) {
+    package init(label: String) {
         self.label = label
-        self.logLevel = level
+    }
+
+    package var logLevel: Logger.Level {
+        get { own ?? LogSetup.level }
+        set { own = newValue }
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -42,6 +48,15 @@ package struct JSONLogHandler: LogHandler {
 package enum LogSetup {
     /// Installs the JSON handler for the whole process. Called once, first thing in `main`.
     package static func bootstrap(level: Logger.Level) {
-        LoggingSystem.bootstrap { JSONLogHandler(label: $0, level: level) }
+        self.level = level
+        LoggingSystem.bootstrap { JSONLogHandler(label: $0) }
     }
+
+    /// The level of every logger that has none of its own. Any thread, at any time.
+    package static var level: Logger.Level {
+        get { Logger.Level.allCases[current.load(ordering: .relaxed)] }
+        set { current.store(Logger.Level.allCases.firstIndex(of: newValue) ?? 0, ordering: .relaxed) }
+    }
+
+    private static let current = Atomic<Int>(2)
 }

@@ -34,6 +34,18 @@ package final class MetricsRegistry: Sendable {
         instrument(name, kind: "histogram", help: help, labels: labels) { DurationHistogram(bounds: bounds) }
     }
 
+    /// Forgets every series with these labels among its own, such as those of a worker that left.
+    package func remove(labels: [String: String]) {
+        let wanted = labels.map { "\($0.key)=\"\(Self.escape($0.value))\"" }
+        families.withLock { families in
+            families = families.mapValues { family in
+                var family = family
+                family.series = family.series.filter { series in !wanted.allSatisfy { series.key.contains($0) } }
+                return family
+            }
+        }
+    }
+
     /// The Prometheus text exposition of everything registered, families and series sorted by name.
     package func render() -> String {
         let families = families.withLock { $0 }

@@ -62,6 +62,11 @@ package struct EndpointError: Error, CustomStringConvertible, Equatable {
     package var text: String
     package var problem: String
 
+    package init(text: String, problem: String) {
+        self.text = text
+        self.problem = problem
+    }
+
     package var description: String {
         "\"\(text)\" is no address: \(problem). Expected host, host:port, [v6]:port or unix:/path."
     }

@@ -57,6 +57,22 @@ extension Queries {
         sql: "SELECT role, state FROM grant_roles()"
     ) { (row) throws(StoreError) in (role: try row.text(0), state: try row.text(1)) }
 
+    /// Functions that act with their owner's rights are for our roles only; a copy without privileges forgets that.
+    static let revokeFunctions = """
+        DO $$
+        DECLARE
+            signature regprocedure;
+        BEGIN
+            FOR signature IN
+                SELECT oid::regprocedure FROM pg_proc
+                WHERE pronamespace = to_regnamespace(current_schema()) AND proname IN ('maintain_partitions', 'grant_roles')
+            LOOP
+                EXECUTE format('REVOKE ALL ON FUNCTION %s FROM public', signature);
+            END LOOP;
+        END
+        $$
+        """
+
     /// SHA-256 of a text in UTF-8, in hex.
     static let textDigest = Query(
         "text_digest",

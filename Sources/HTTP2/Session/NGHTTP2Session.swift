@@ -28,7 +28,9 @@ final class NGHTTP2Session {
 
     private let session: OpaquePointer
     private let limits: HTTP2Limits
-    private(set) weak var events: (any SessionEvents)?
+    /// The connection, which owns the session and outlives it.
+    private unowned let connection: any SessionEvents
+    var events: (any SessionEvents)? { connection }
     /// What is being fed to the library, so that bodies are slices of it instead of copies.
     private var input = ByteBuffer()
     private var inputBase: UnsafeRawPointer?
@@ -42,7 +44,7 @@ final class NGHTTP2Session {
 
     init(role: Role, limits: HTTP2Limits, events: any SessionEvents) throws(HTTP2Error) {
         self.limits = limits
-        self.events = events
+        self.connection = events
         guard let session = unsafe Self.make(role: role, limits: limits) else {
             throw HTTP2Error(.session, "nghttp2 cannot create a session: out of memory")
         }
@@ -176,6 +178,7 @@ final class NGHTTP2Session {
 extension NGHTTP2Session {
     func headersBegan() {
         headers.removeAll()
+        headers.reserve()
         headersRefused = false
         refusedBytes = 0
         events?.headersBegan()

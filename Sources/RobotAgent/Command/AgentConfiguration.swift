@@ -6,15 +6,41 @@ package import GrootSecurity
 package struct AgentConfiguration: Sendable {
     package var robot: String
     package var task: String
-    package var gateway: Endpoint
+    /// Tried in order; requests stay with one until it fails.
+    package var gateways: [Endpoint]
     /// Nil takes what the workers serve, if they serve exactly one.
     package var checkpoint: String?
     /// Nil takes the checkpoint's.
     package var chunkSize: Int?
-    package var threshold = 0.5
+    package var threshold = RequestPlanner.Threshold.fixed(0.5)
     package var aggregate = AggregateFunction.weightedAverage
     package var blend: Duration = .milliseconds(200)
     package var mode = RequestPlanner.Mode.async
+    package var shape = ChunkShape()
+    package var imageFormat = ObservationEncoder.ImageFormat.raw
+    /// Sends a late request a second time; the first answer wins.
+    package var hedges = false
+    /// Rows of a prefix behind the frozen ones that the policy may bend (rtc).
+    package var prefixOverlap = 0
+    /// Waits for the operator before each chunk; sync mode only.
+    package var pausesBeforeChunk = false
+    /// Arm that stays where it is.
+    package var frozenArm: Arm?
+    package var clawLatch: ClawLatch.Configuration?
+    package var zeroesState = false
+    package var zeroedCameras: Set<String> = []
+    /// Everything but publishing: no command, no mode, no scene.
+    package var isDryRun = false
+    package var realTime = RealTimeSettings()
+    /// Directory for recordings, one file per episode; nil records nothing.
+    package var recording: URL?
+    /// Pulls the run configuration from the control plane before each episode.
+    package var pullsRunConfig = true
+    /// Flags given by hand, without dashes; they override the fleet's run configuration.
+    package var explicitFlags: Set<String> = []
+    /// The run configuration that the fleet assigned; empty without one.
+    package var runConfigName = ""
+    package var runConfigVersion: UInt32 = 0
     /// `auto`, a built-in name or a path.
     package var profile = "auto"
     package var rotatesHeadCamera = false
@@ -22,6 +48,8 @@ package struct AgentConfiguration: Sendable {
     package var rosHost = "127.0.0.1"
     package var admin: Endpoint?
     package var stateDirectory: URL
+    /// Telemetry kept on disk; beyond it the oldest details go.
+    package var spoolBytes = 256 << 20
     /// Nil: cleartext.
     package var tls: TLSFiles?
     package var tlsReload: Duration = .seconds(10)
@@ -35,10 +63,23 @@ package struct AgentConfiguration: Sendable {
     package var requiresSuccess = false
     package var printsJSON = false
 
+    package enum Arm: String, Sendable, CaseIterable {
+        case left
+        case right
+
+        /// Its dimensions in the control loop: seven joints and the claw.
+        package var dimensions: Set<Int> {
+            switch self {
+            case .left: Set(0..<7).union([14])
+            case .right: Set(7..<14).union([15])
+            }
+        }
+    }
+
     package init(robot: String, task: String, gateway: Endpoint, rosMaster: String, stateDirectory: URL) {
         self.robot = robot
         self.task = task
-        self.gateway = gateway
+        self.gateways = [gateway]
         self.rosMaster = rosMaster
         self.stateDirectory = stateDirectory
     }
@@ -60,39 +101,5 @@ package struct AgentConfiguration: Sendable {
         guard let last = parts.last else { return text }
         if last == "pretrained_model", parts.count > 1 { return String(parts[parts.count - 2]) }
         return String(last)
-    }
-}
-
-extension AgentConfiguration {
-    private struct Effective: Encodable {
-        var actionChunkSize: Int
-        var chunkSizeThreshold: Double
-        var aggregateFn: String
-        var blendMs: Double
-        var mode: String
-        var profile: String
-        var rotateHeadCamera: Bool
-        var controlRateHz: Int
-        var requestTimeoutMs: Double
-    }
-
-    /// The effective run configuration as the control plane stores it.
-    package func json(chunkSize: Int, profile: String) -> String {
-        let effective = Effective(
-            actionChunkSize: self.chunkSize ?? chunkSize,
-            chunkSizeThreshold: threshold,
-            aggregateFn: aggregate.rawValue,
-            blendMs: blend.milliseconds,
-            mode: mode.rawValue,
-            profile: profile,
-            rotateHeadCamera: rotatesHeadCamera,
-            controlRateHz: 100,
-            requestTimeoutMs: requestTimeout.milliseconds
-        )
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.sortedKeys]
-        // Numbers and strings always encode.
-        return (try? encoder.encode(effective)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
 }

@@ -10,6 +10,7 @@ package struct AgentMetrics: Sendable {
     private let chunks: Counter
     private let failed: Counter
     private let spooled: Gauge
+    private let jitter: DurationHistogram
     private let registry: MetricsRegistry
 
     package init(_ registry: MetricsRegistry) {
@@ -21,12 +22,21 @@ package struct AgentMetrics: Sendable {
         limited = registry.counter("groot_agent_limited_ticks_total", help: "Actions changed by the safety gate.")
         chunks = registry.counter("groot_agent_chunks_total", help: "Chunks merged into the plan.")
         failed = registry.counter("groot_agent_failed_inferences_total", help: "Requests without an applied chunk.")
+        jitter = registry.histogram(
+            "groot_agent_tick_lateness_seconds",
+            help: "Distance of a control tick from its deadline.",
+            bounds: [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05]
+        )
         spooled = registry.gauge("groot_agent_spool_entries", help: "Telemetry entries that are not committed yet.")
     }
 
     package func update(runway current: Duration, spool waiting: Int) {
         runway.set(current.seconds)
         spooled.set(Double(waiting))
+    }
+
+    package func tick(late: Duration) {
+        jitter.record(max(.zero, late))
     }
 
     package func finished(_ report: EpisodeReport) {

@@ -29,7 +29,11 @@ package struct AgentRun: Sendable {
     private let readiness = LatestValue<String>()
     private let notifier: ServiceNotifier
 
-    package init(configuration: AgentConfiguration) {
+    private let reports: ReportCollection?
+
+    /// - Parameter reports: collects what the episodes came to.
+    package init(configuration: AgentConfiguration, reports: ReportCollection? = nil) {
+        self.reports = reports
         var logger = Logger(label: "agent")
         logger[metadataKey: "robot"] = "\(configuration.robot)"
         self.logger = logger
@@ -85,16 +89,19 @@ package struct AgentRun: Sendable {
     private func supervised() async throws -> ProcessExit {
         let tls = try fleetTLS()
         let gateway = try GatewayClient(
-            endpoint: configuration.gateway,
+            endpoints: configuration.gateways,
             robot: configuration.robot,
             checkpoint: configuration.checkpoint,
-            tls: tls
+            tls: tls,
+            logger: logger
         )
         let boot = UUID().uuidString.lowercased()
         let spool = try TelemetrySpool(
             directory: configuration.stateDirectory.appending(path: "spool"),
             robot: configuration.robot,
             boot: boot,
+            limits: SpoolState.Limits(bytes: configuration.spoolBytes),
+            metrics: metrics,
             logger: logger
         )
         return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -110,7 +117,14 @@ package struct AgentRun: Sendable {
                 }
             }
             defer { group.cancelAll() }
-            let exit = try await operate(gateway: gateway, spool: spool, boot: boot)
+            let exit: ProcessExit
+            do {
+                exit = try await operate(gateway: gateway, spool: spool, boot: boot)
+            } catch {
+                // Why it stopped is what people will look for: a failed run reports, too.
+                await flush(spool)
+                throw error
+            }
             await flush(spool)
             gateway.shutdown()
             return exit
@@ -141,7 +155,10 @@ package struct AgentRun: Sendable {
             metrics: metrics
         )
         do {
-            let start = AgentStart(configuration: configuration, logger: logger)
+            let recorder = try configuration.recording.map { directory throws(AgentError) in
+                try Recorder(directory: directory, robot: configuration.robot, logger: logger)
+            }
+            let start = AgentStart(configuration: configuration, recorder: recorder, logger: logger)
             let (profile, policy, env) = try await cancelWhenGracefulShutdown {
                 try await start.connect(node: node, gateway: gateway)
             }
@@ -155,13 +172,18 @@ package struct AgentRun: Sendable {
                 node: node,
                 env: env,
                 control: control,
+                controlNames: profile.controlNames(for: policy.actionNames),
                 gateway: gateway,
                 spool: spool,
                 metrics: AgentMetrics(metrics),
+                events: EventLog(spool: spool, logger: logger),
+                recorder: recorder,
                 readiness: readiness,
+                reports: reports,
                 logger: logger
             )
             let exit = try await session.run()
+            recorder?.flush()
             await node.shutdown()
             return exit
         } catch {
@@ -175,21 +197,33 @@ package struct AgentRun: Sendable {
         policy: PolicyDescription,
         env: GrabBoxMpcEnv
     ) throws(AgentError) -> ControlThread {
+        let names = profile.controlNames(for: policy.actionNames)
+        let shape = configuration.shape
+        // In sync mode a speed limit may stretch a chunk.
+        let isStretched = shape.maximumVelocity != nil
+        var options = ControlCore.Options()
+        options.frozen = configuration.frozenArm?.dimensions ?? []
+        options.latch = configuration.clawLatch
         let core = ControlCore(
             queue: ActionQueue.Configuration(
-                dimensions: profile.dimensions,
+                dimensions: names.count,
                 claws: profile.claws,
-                maximumRows: policy.chunkSize,
+                maximumRows: policy.chunkSize * (isStretched ? ChunkShape.longestStretch : 1),
+                ticksPerRow: shape.ticksPerRow,
+                period: policy.actionPeriod,
                 aggregate: configuration.aggregate,
                 blendTicks: Int(configuration.blend.milliseconds / 10)
             ),
-            limits: SafetyGate.Limits(profile)
+            limits: SafetyGate.Limits(profile, dimensions: names.count),
+            options: options
         )
+        let isDryRun = configuration.isDryRun
         let control = ControlThread(
             core: core,
+            settings: configuration.realTime,
             logger: logger,
             stateAge: { env.jointStateAge(at: $0) },
-            publish: { env.publish($0) }
+            publish: { if !isDryRun { env.publish($0) } }
         )
         try control.start()
         return control
@@ -244,22 +278,4 @@ private final class ExitBox: Sendable {
 
     func store(_ exit: ProcessExit) { value.withLock { $0 = exit } }
     func load() -> ProcessExit { value.withLock { $0 } }
-}
-
-extension SafetyGate.Limits {
-    /// The profile's limits, arms then claws.
-    package init(_ profile: RobotProfile) {
-        let claw = profile.claw
-        let claws = profile.claws.count
-        self.init(
-            minimum: profile.arm.minimumRad + Array(repeating: min(claw.open, claw.closed), count: claws),
-            maximum: profile.arm.maximumRad + Array(repeating: max(claw.open, claw.closed), count: claws),
-            velocity: profile.arm.maximumVelocityRadS + Array(repeating: .infinity, count: claws),
-            firstActionTolerance: profile.arm.firstActionToleranceRad,
-            arms: profile.armJoints,
-            hold: .milliseconds(Int64(profile.limits.holdMs)),
-            staleState: .milliseconds(Int64(profile.limits.staleJointStateMs)),
-            stop: .milliseconds(Int64(profile.limits.stopMs))
-        )
-    }
 }

@@ -5,6 +5,7 @@ import ROS1
 /// The way to a ready robot: master, profile, gateway, checkpoint, topics. Nothing moves here.
 struct AgentStart: Sendable {
     let configuration: AgentConfiguration
+    let recorder: Recorder?
     let logger: Logger
 
     /// - Throws: `AgentError` that names who did not answer or what does not fit; `CancellationError`.
@@ -14,9 +15,10 @@ struct AgentStart: Sendable {
     ) async throws -> (RobotProfile, PolicyDescription, GrabBoxMpcEnv) {
         let uri = configuration.rosMaster
         try await retried("the ROS master", at: uri) { try await node.start() }
-        let profile = try await profile(node)
+        let profile = try await ProfileCatalog.resolve(configuration.profile, on: node)
         logger.info("robot profile", metadata: ["profile": "\(profile.name)"])
-        let served = try await retried("the gateway", at: "\(configuration.gateway)") {
+        let served = try await retried("the gateway", at: configuration.gateways.map { "\($0)" }.joined(separator: ","))
+        {
             let served = try await gateway.describe(timeout: .seconds(2))
             if served.isEmpty { throw AgentError(.unavailable, "its workers serve nothing yet") }
             return served
@@ -41,24 +43,14 @@ struct AgentStart: Sendable {
         let env = try await GrabBoxMpcEnv(
             profile: profile,
             cameraKeys: policy.images.map(\.key),
+            extras: profile.extras(for: policy.stateNames),
+            commandsBase: profile.controlNames(for: policy.actionNames).count > profile.claws.upperBound,
             node: node,
+            tap: recorder,
             logger: logger
         )
         try await env.waitUntilReady(timeout: configuration.readyTimeout)
         return (profile, policy, env)
-    }
-
-    /// `auto` is the simulator when its reset service exists, else the 5-W.
-    private func profile(_ node: ROSNode) async throws(AgentError) -> RobotProfile {
-        guard configuration.profile == "auto" else { return try ProfileCatalog.load(configuration.profile) }
-        let simulator = try ProfileCatalog.load("simulator")
-        guard let extras = simulator.simulator else { return simulator }
-        do {
-            try await node.waitForService(extras.resetService, timeout: .seconds(2))
-            return simulator
-        } catch {
-            return try ProfileCatalog.load("5_wheel")
-        }
     }
 
     /// Repeats `attempt` with a progress line until it succeeds or the ready time is over.

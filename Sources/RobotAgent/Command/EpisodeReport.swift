@@ -14,6 +14,15 @@ package struct EpisodeReport: Sendable {
     package var verdict: EpisodeMachine.Verdict
     package var counters: EpisodeCounters
     package var tally: UplinkTally
+    /// Distance of a control tick from its deadline.
+    package var jitterP99 = Duration.zero
+    package var notes = ""
+
+    /// Mean age of the observation that an executed action rests on; nil when nothing aged was executed.
+    package var observationAge: Duration? {
+        guard counters.agedTicks > 0 else { return nil }
+        return .milliseconds(10) * (Double(counters.ageSum) / Double(counters.agedTicks))
+    }
 
     package var finishRequest: Groot_V1_FinishEpisodeRequest {
         var request = Groot_V1_FinishEpisodeRequest()
@@ -30,6 +39,7 @@ package struct EpisodeReport: Sendable {
         request.limitedTicks = counters.limitedTicks
         request.chunks = counters.chunks
         request.failedInferences = tally.failed
+        request.notes = notes
         return request
     }
 
@@ -53,6 +63,13 @@ package struct EpisodeReport: Sendable {
         var failedInferences: UInt64
         var latencyP50Ms: Double?
         var latencyP99Ms: Double?
+        var runwayAtArrivalP5Ms: Double?
+        var observationAgeMs: Double?
+        var borderStepP95: Float?
+        var jitterP99Ms: Double
+        var hedged: UInt64
+        var imageBytes: UInt64
+        var notes: String
         var workers: [String: Int]
     }
 
@@ -81,6 +98,13 @@ package struct EpisodeReport: Sendable {
             failedInferences: tally.failed,
             latencyP50Ms: tally.latency(0.5)?.milliseconds,
             latencyP99Ms: tally.latency(0.99)?.milliseconds,
+            runwayAtArrivalP5Ms: UplinkTally.quantile(tally.runwaysAtArrival, 0.05)?.milliseconds,
+            observationAgeMs: observationAge?.milliseconds,
+            borderStepP95: UplinkTally.quantile(tally.borderSteps, 0.95),
+            jitterP99Ms: jitterP99.milliseconds,
+            hedged: tally.hedged,
+            imageBytes: tally.imageBytes,
+            notes: notes,
             workers: tally.workers
         )
         return String(decoding: try encoder.encode(line), as: UTF8.self)

@@ -1,6 +1,7 @@
 import Foundation
 import GrootAPI
 import GrootCore
+import Histogram
 import Logging
 import ServiceLifecycle
 
@@ -8,6 +9,8 @@ import ServiceLifecycle
 struct EpisodeRunner: Sendable {
     enum Ending: Sendable {
         case completed
+        /// The operator wants the same episode again.
+        case again
         /// Operator or signal: no further episode.
         case stopped
         case fault(SafetyGate.Fault)
@@ -19,61 +22,90 @@ struct EpisodeRunner: Sendable {
     let session: RobotSession
     let simulator: SimulatorLink?
     let homing: Homing
-    let keys: OperatorKeys
+    let desk: OperatorDesk
     let index: Int
+    /// What this episode runs with: the session's configuration under the fleet's assignment.
+    let configuration: AgentConfiguration
 
-    private var configuration: AgentConfiguration { session.configuration }
     private var control: ControlThread { session.control }
 
-    func run() async throws -> (EpisodeReport, Ending) {
-        let id = UUID().uuidString.lowercased()
+    /// The mode in force: real-time chunking needs a checkpoint that continues a prefix.
+    private var mode: RequestPlanner.Mode { session.mode(of: configuration) }
+
+    private var tuning: EpisodeTuning {
+        var tuning = EpisodeTuning()
+        // A prefix makes the chunks agree; averaging them again would only delay.
+        tuning.aggregate = mode == .rtc ? .latestOnly : configuration.aggregate
+        tuning.blendTicks = Int(configuration.blend.milliseconds / 10)
+        tuning.maximumVelocity = configuration.shape.maximumVelocity
+        return tuning
+    }
+
+    func run(id: String) async throws -> (EpisodeReport, Ending) {
         let base = configuration.seed ?? (simulator == nil ? nil : Int64.random(in: 1...1_000_000_000))
         let seed = simulator == nil ? nil : base.map { $0 &+ Int64(index) }
         let previous = try await prepareScene(seed: seed)
-        try await homing.goHome(claws: .open, mustArrive: true)
-        guard let measured = session.env.measuredPose else {
+        if !configuration.isDryRun { try await homing.goHome(claws: .open, mustArrive: true) }
+        guard let measured = session.measured else {
             throw AgentError(.unavailable, "no joint state to start the episode from")
         }
-        _ = keys.take()
+        desk.clear()
+        let recording = session.recorder?.begin(episode: id)
         let uplink = makeUplink(id, seed: UInt64(bitPattern: seed ?? base ?? .random(in: 1...Int64.max)))
-        await session.spool.append(startRequest(id, seed: seed))
+        let start = MonotonicInstant.now()
+        let request = startRequest(id, seed: seed)
+        await session.spool.append(request)
         session.logger.info(
             "episode started",
-            metadata: ["episode": "\(id)", "seed": "\(seed.map { "\($0)" } ?? "-")"]
+            metadata: [
+                "episode": "\(id)", "seed": "\(seed.map { "\($0)" } ?? "-")", "config": "\(request.runConfigJson)",
+            ]
         )
-        let start = MonotonicInstant.now()
-        control.commands.push(.beginEpisode(measured: measured))
+        if configuration.mode == .rtc, mode != .rtc {
+            let message =
+                "checkpoint \(session.policy.checkpoint) takes no prefix: running async with \(configuration.aggregate.rawValue)"
+            await session.events.happened(.telemetry, "rtc_unsupported", message, episode: id)
+        }
+        while control.traces.pop() != nil {}
+        control.commands.push(.beginEpisode(measured: measured, tuning: tuning))
         try await settled { $0 == .waitingForFirstChunk }
-        let verdict = await withTaskGroup(of: Void.self) { group in
+        let (verdict, isAgain, jitter) = await withTaskGroup(of: Void.self) { group in
             group.addTask { await uplink.run(notBefore: start) }
-            let verdict = await watch(uplink: uplink, seed: seed, previous: previous, from: start)
+            let result = await watch(uplink: uplink, id: id, seed: seed, previous: previous, from: start)
             group.cancelAll()
-            return verdict
+            return result
         }
         // The uplink is done: no chunk is merged and no record written after this line.
         let fault = control.status.peek()?.fault
         if verdict.outcome == .aborted { await homing.comeToRest() } else { control.commands.push(.endEpisode) }
-        let status = try await settled { ![.following, .waitingForFirstChunk, .stopping].contains($0) }
+        let status = try await settled { ![.following, .waitingForFirstChunk, .stopping, .paused].contains($0) }
+        recording?.end()
         let report = EpisodeReport(
             id: id,
             robot: configuration.robot,
             index: index,
             seed: seed,
             task: configuration.task,
-            mode: configuration.mode,
+            mode: mode,
             checkpoint: session.policy.checkpoint,
             verdict: verdict,
             counters: status.counters,
-            tally: uplink.tally
+            tally: uplink.tally,
+            jitterP99: .nanoseconds(Int64(jitter.valueAtPercentile(99))),
+            notes: desk.takeNotes()
         )
         await session.spool.append(report.finishRequest)
-        if let fault { return (report, .fault(fault)) }
-        return (report, verdict.outcome == .aborted ? .stopped : .completed)
+        if let fault {
+            await session.events.happened(.safety, "stopped", "\(fault)", episode: id)
+            return (report, .fault(fault))
+        }
+        if isAgain { return (report, .again) }
+        return (report, verdict.isRunOver ? .stopped : .completed)
     }
 
     /// A new scene in the simulator; streaming pauses because the arms are put back by hand, so to say.
     private func prepareScene(seed: Int64?) async throws -> Int? {
-        guard let simulator, let seed else { return nil }
+        guard let simulator, let seed, !configuration.isDryRun else { return nil }
         await homing.comeToRest()
         let previous = try await simulator.reset(seed: seed, task: configuration.task)
         let reset = MonotonicInstant.now()
@@ -89,15 +121,22 @@ struct EpisodeRunner: Sendable {
 
     private func watch(
         uplink: EpisodeUplink,
+        id: String,
         seed: Int64?,
         previous: Int?,
         from start: MonotonicInstant
-    ) async -> EpisodeMachine.Verdict {
+    ) async -> (EpisodeMachine.Verdict, isAgain: Bool, jitter: Histogram<UInt64>) {
         let limit = configuration.episodeTimeout ?? .seconds(simulator == nil ? 20 : 45)
         var machine = EpisodeMachine(limits: .init(episode: limit), startedAt: start)
-        var line = StatusLine(mode: configuration.mode, logger: session.logger)
+        var line = StatusLine(mode: mode, logger: session.logger)
+        var sampler = ControlSampler(startedAt: start)
+        var isAgain = false
         while true {
             let now = MonotonicInstant.now()
+            while let trace = control.traces.pop() {
+                sampler.add(trace)
+                session.metrics.tick(late: .nanoseconds(trace.latenessNanoseconds))
+            }
             if let status = control.status.peek() {
                 if status.counters.ticks > 0 { machine.firstActionExecuted(at: now) }
                 if let fault = status.fault {
@@ -105,24 +144,59 @@ struct EpisodeRunner: Sendable {
                 }
                 line.update(status: status, tally: uplink.tally, at: now)
                 session.metrics.update(runway: status.runway, spool: await session.spool.waitingCount)
+                if let (sample, events) = sampler.sample(status, episode: id, at: now) {
+                    await session.spool.append(sample)
+                    for event in events {
+                        await session.events.happened(.safety, event.name, event.message, episode: id)
+                    }
+                }
             }
             if let seed, let judged = simulator?.outcome(seed: seed, after: previous) {
                 machine.judged(judged.outcome, reason: judged.reason, by: .simulator, at: now)
             }
-            switch keys.take() {
-            case .success: machine.judged(.success, reason: "operator's key", by: .operator, at: now)
-            case .failure: machine.judged(.failure, reason: "operator's key", by: .operator, at: now)
-            case .quit: machine.aborted(reason: "operator's key", by: .operator, at: now)
-            case nil: break
+            if let (wish, origin) = desk.take() {
+                await session.events.happened(.operator, wish.rawValue, origin, episode: id)
+                isAgain = wish == .retry
+                act(on: wish, by: origin, &machine, at: now)
             }
             if Task.isShuttingDownGracefully {
-                machine.aborted(reason: "the agent was asked to stop", by: .operator, at: now)
+                machine.aborted(reason: "the agent was asked to stop", by: .operator, endsRun: true, at: now)
             }
-            if Task.isCancelled { machine.aborted(reason: "the agent was cancelled", by: .agent, at: now) }
+            if Task.isCancelled {
+                machine.aborted(reason: "the agent was cancelled", by: .agent, endsRun: true, at: now)
+            }
             machine.timePassed(now)
-            if let verdict = machine.verdict { return verdict }
+            if let verdict = machine.verdict {
+                line.finish()
+                return (verdict, isAgain, sampler.total)
+            }
             // Cancellation is seen at the head of the next round.
             try? await Task.sleep(for: Self.period)
+        }
+    }
+
+    private func act(
+        on wish: OperatorWish,
+        by origin: String,
+        _ machine: inout EpisodeMachine,
+        at now: MonotonicInstant
+    ) {
+        let reason = "operator's \(origin)"
+        switch wish {
+        case .success: machine.judged(.success, reason: reason, by: .operator, at: now)
+        case .failure: machine.judged(.failure, reason: reason, by: .operator, at: now)
+        case .retry: machine.aborted(reason: "\(reason): retry", by: .operator, at: now)
+        case .stop: machine.aborted(reason: reason, by: .operator, at: now)
+        case .quit: machine.aborted(reason: reason, by: .operator, endsRun: true, at: now)
+        case .pause:
+            if control.status.peek()?.phase == .paused {
+                control.commands.push(.resume)
+                machine.resumed(at: now)
+            } else {
+                control.commands.push(.pause)
+                machine.paused(at: now)
+            }
+        case .proceed: break
         }
     }
 
@@ -139,23 +213,43 @@ struct EpisodeRunner: Sendable {
     }
 
     private func makeUplink(_ id: String, seed: UInt64) -> EpisodeUplink {
-        EpisodeUplink(
-            configuration: .init(
-                robot: configuration.robot,
-                episode: id,
-                task: configuration.task,
-                mode: configuration.mode,
-                threshold: configuration.threshold,
-                chunkSize: configuration.chunkSize ?? session.policy.chunkSize,
-                requestTimeout: configuration.requestTimeout,
-                rotatesHeadCamera: configuration.rotatesHeadCamera,
-                seed: seed
-            ),
+        let chunkSize = configuration.chunkSize ?? session.policy.chunkSize
+        var encoder = ObservationEncoder.Configuration(
+            robot: configuration.robot,
+            task: configuration.task,
+            rows: configuration.shape.rows(of: chunkSize),
+            seed: seed
+        )
+        encoder.rotatesHeadCamera = configuration.rotatesHeadCamera
+        encoder.format = configuration.imageFormat
+        encoder.zeroesState = configuration.zeroesState
+        encoder.zeroedCameras = configuration.zeroedCameras
+        var uplink = EpisodeUplink.Configuration(
+            episode: id,
+            mode: mode,
+            threshold: configuration.threshold,
+            chunkSize: chunkSize,
+            requestTimeout: configuration.requestTimeout,
+            sendsPrefix: mode == .rtc,
+            encoder: encoder,
+            controlNames: session.controlNames
+        )
+        uplink.shape = configuration.shape
+        uplink.hedges = configuration.hedges
+        uplink.prefixOverlap = configuration.prefixOverlap
+        let desk = desk
+        let approval: (@Sendable () async -> Void)? =
+            if configuration.pausesBeforeChunk { { await desk.approval() } } else { nil }
+        return EpisodeUplink(
+            configuration: uplink,
             policy: session.policy,
             env: session.env,
             control: control,
             gateway: session.gateway,
             spool: session.spool,
+            memory: session.memory,
+            events: session.events,
+            approval: approval,
             logger: session.logger
         )
     }
@@ -168,12 +262,15 @@ struct EpisodeRunner: Sendable {
         request.task = configuration.task
         request.checkpoint = session.policy.checkpoint
         request.checkpointSha256 = session.policy.sha256
-        request.mode = configuration.mode.rawValue
+        request.mode = mode.rawValue
         request.startedAtUnixNs = WallClock.unixNanoseconds()
         request.runConfigJson = configuration.json(
             chunkSize: session.policy.chunkSize,
-            profile: session.env.profile.name
+            profile: session.env.profile.name,
+            mode: mode
         )
+        request.runConfigName = configuration.runConfigName
+        request.runConfigVersion = configuration.runConfigVersion
         if let seed { request.sceneSeed = seed }
         return request
     }

@@ -4,6 +4,7 @@ import GrootCore
 import Logging
 import ROS1
 import ServiceLifecycle
+import Synchronization
 
 /// Everything between taking control of a ready robot and handing it back: homing and episodes.
 ///
@@ -15,22 +16,42 @@ struct RobotSession: Sendable {
     let node: ROSNode
     let env: GrabBoxMpcEnv
     let control: ControlThread
+    let controlNames: [String]
     let gateway: GatewayClient
     let spool: TelemetrySpool
     let metrics: AgentMetrics
+    let events: EventLog
+    let recorder: Recorder?
+    let memory = LatencyMemory()
     let readiness: LatestValue<String>
+    /// Collects what the episodes came to; nil when nobody compares.
+    let reports: ReportCollection?
     let logger: Logger
 
     private var profile: RobotProfile { env.profile }
+
+    /// Measured arms and claws, zeros for the base.
+    var measured: [Float]? {
+        env.measuredPose.map { $0 + Array(repeating: 0, count: controlNames.count - $0.count) }
+    }
+
+    /// The mode in force under `configuration`.
+    func mode(of configuration: AgentConfiguration) -> RequestPlanner.Mode {
+        configuration.mode == .rtc && !policy.supportsPrefix ? .async : configuration.mode
+    }
 
     func run() async throws -> ProcessExit {
         let modes = RobotModes(profile: profile, node: node, logger: logger)
         let simulator: SimulatorLink? =
             if let extras = profile.simulator { try await SimulatorLink(node: node, extras: extras) } else { nil }
-        let homing = Homing(env: env, control: control, logger: logger)
+        let guardian = Guardian(logger: logger)
+        let homing = Homing(env: env, control: control, dimensions: controlNames.count, logger: logger)
         let result: Result<ProcessExit, any Error>
         do {
-            try await modes.takeControl()
+            if !configuration.isDryRun {
+                guardian.start(configuration: configuration, profile: profile)
+                try await modes.takeControl()
+            }
             _ = readiness.take()
             result = .success(try await episodes(simulator: simulator, homing: homing))
         } catch {
@@ -38,36 +59,43 @@ struct RobotSession: Sendable {
         }
         readiness.store("shutting down")
         // Handing back must happen even when this task is cancelled.
-        await Task { [control] in
+        await Task { [control, configuration] in
             await homing.comeToRest()
             control.shutdown()
-            await modes.handBack()
+            if !configuration.isDryRun { await modes.handBack() }
+            guardian.dismiss()
         }.value
         return try result.get()
     }
 
     private func episodes(simulator: SimulatorLink?, homing: Homing) async throws -> ProcessExit {
-        let keys = OperatorKeys()
+        let desk = OperatorDesk()
+        desk.listenToKeys()
+        try await desk.offerServices(on: node)
         var succeeded = 0
-        for index in 0..<configuration.episodes {
+        var index = 0
+        while index < configuration.episodes {
             if Task.isShuttingDownGracefully { break }
+            let id = UUID().uuidString.lowercased()
             let runner = EpisodeRunner(
                 session: self,
                 simulator: simulator,
                 homing: homing,
-                keys: keys,
-                index: index
+                desk: desk,
+                index: index,
+                configuration: await assigned(episode: id)
             )
-            let (report, ending) = try await runner.run()
+            let (report, ending) = try await runner.run(id: id)
             try announce(report)
             if report.verdict.outcome.isSuccess { succeeded += 1 }
             switch ending {
-            case .completed: break
+            case .completed: index += 1
+            case .again: break
             case .stopped: return .ok
             case .fault(let fault): throw AgentError(.safety, "the safety gate stopped the robot: \(fault)")
             }
-            let isLast = index == configuration.episodes - 1
-            if simulator == nil || isLast {
+            let isLast = index == configuration.episodes
+            if !configuration.isDryRun, simulator == nil || isLast {
                 // A box that is still held would fall if the claws opened.
                 let claws = report.verdict.outcome.isSuccess ? Homing.Claws.open : .keep
                 try await homing.goHome(claws: claws, mustArrive: simulator == nil)
@@ -76,8 +104,30 @@ struct RobotSession: Sendable {
         return configuration.requiresSuccess && succeeded < configuration.episodes ? .failed : .ok
     }
 
+    /// The configuration of the next episode: the fleet's assignment under the flags given by hand.
+    ///
+    /// Asked anew before each episode, so that a change in the database reaches a robot between two episodes.
+    private func assigned(episode: String) async -> AgentConfiguration {
+        guard configuration.pullsRunConfig else { return configuration }
+        var request = Groot_V1_AssignRunConfigRequest()
+        request.robot = configuration.robot
+        request.task = configuration.task
+        request.profile = profile.name
+        request.episodeID = episode
+        do {
+            let answer = try await gateway.runConfig(request)
+            let (result, problems) = configuration.applying(answer, policy: policy)
+            for problem in problems { logger.warning("run configuration", metadata: ["error": "\(problem)"]) }
+            return result
+        } catch {
+            logger.info("no run configuration from the control plane", metadata: ["error": "\(error)"])
+            return configuration
+        }
+    }
+
     private func announce(_ report: EpisodeReport) throws {
         metrics.finished(report)
+        reports?.append(report)
         logger.info(
             "episode finished",
             metadata: [
@@ -95,4 +145,15 @@ struct RobotSession: Sendable {
         guard configuration.printsJSON else { return }
         try FileHandle.standardOutput.write(contentsOf: Data((report.jsonLine() + "\n").utf8))
     }
+}
+
+/// The reports of a run, for whoever compares them.
+package final class ReportCollection: Sendable {
+    private let reports = Mutex<[EpisodeReport]>([])
+
+    package init() {}
+
+    package var all: [EpisodeReport] { reports.withLock { $0 } }
+
+    func append(_ report: EpisodeReport) { reports.withLock { $0.append(report) } }
 }

@@ -1,7 +1,10 @@
+import Foundation
+import Glibc
 package import GrootCore
 package import Logging
 
-/// What the operator reads: a summary every two seconds, and at most one "No action available" per second.
+/// What the operator reads: on a terminal one line that refreshes ten times a second, else a summary every two
+/// seconds; and at most one "No action available" per second.
 ///
 /// Owned by the episode runner's task.
 package struct StatusLine: Sendable {
@@ -10,14 +13,17 @@ package struct StatusLine: Sendable {
 
     private let logger: Logger
     private let mode: RequestPlanner.Mode
+    private let isTerminal: Bool
     private var summary = RateLimit(every: period)
+    private var refresh = RateLimit(every: .milliseconds(100))
     private var starving = RateLimit(every: .seconds(1))
     private var seenStarved: UInt64 = 0
     private var unreported: UInt64 = 0
 
-    package init(mode: RequestPlanner.Mode, logger: Logger) {
+    package init(mode: RequestPlanner.Mode, logger: Logger, isTerminal: Bool = isatty(STDOUT_FILENO) == 1) {
         self.mode = mode
         self.logger = logger
+        self.isTerminal = isTerminal
     }
 
     package mutating func update(status: ControlStatus, tally: UplinkTally, at now: MonotonicInstant) {
@@ -25,12 +31,16 @@ package struct StatusLine: Sendable {
         unreported += starved - min(starved, seenStarved)
         seenStarved = starved
         // In sync mode standing still between two chunks is the plan, not a problem.
-        if mode == .async, unreported > 0, starving.admit(at: now) != nil {
+        if mode != .sync, unreported > 0, starving.admit(at: now) != nil {
             logger.warning(
                 "No action available, holding the last target",
                 metadata: ["ticks": "\(unreported)", "runway_ms": "\(Int(status.runway.milliseconds))"]
             )
             unreported = 0
+        }
+        if isTerminal {
+            if refresh.admit(at: now) != nil { write("\r\u{1B}[K" + Self.text(status, tally)) }
+            return
         }
         guard summary.admit(at: now) != nil else { return }
         func age(_ instant: MonotonicInstant?) -> String {
@@ -50,6 +60,29 @@ package struct StatusLine: Sendable {
                 "missed_cycles": "\(status.counters.missedCycles)",
             ]
         )
+    }
+
+    /// Leaves the refreshed line behind.
+    package func finish() {
+        if isTerminal { write("\n") }
+    }
+
+    /// One terminal line: phase, runway as a bar of 100 ms, latency, starvation.
+    package static func text(_ status: ControlStatus, _ tally: UplinkTally) -> String {
+        let runway = status.phase == .following ? max(0, Int(status.runway.milliseconds)) : 0
+        let bar = String(repeating: "#", count: min(20, runway / 100)).padding(
+            toLength: 20,
+            withPad: ".",
+            startingAt: 0
+        )
+        let latency = tally.latency(0.5).map { "\(Int($0.milliseconds)) ms" } ?? "-"
+        return "\(status.phase)  [\(bar)] \(runway) ms  chunks \(status.counters.chunks)  latency \(latency)  "
+            + "starved \(status.counters.starvedTicks)  failed \(tally.failed)"
+    }
+
+    private func write(_ text: String) {
+        // A closed terminal is no reason to stop a robot.
+        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     }
 
     private static func text(_ value: Double, digits: Int) -> String {

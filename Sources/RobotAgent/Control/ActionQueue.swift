@@ -6,7 +6,8 @@ package import GrootCore
 /// everything from the next unexecuted tick on; ticks that were already executed are never touched, and
 /// old ticks beyond the new chunk's end are dropped. Storage is allocated once.
 ///
-/// Pure and owned by the control thread.
+/// Pure and owned by the control thread. Loops over ticks are written with `while`: in an unoptimised build the
+/// iterator of an `Int64` range allocates.
 package struct ActionQueue: Sendable {
     package struct Configuration: Sendable {
         /// Values per target.
@@ -15,8 +16,10 @@ package struct ActionQueue: Sendable {
         package var claws: Range<Int>
         /// Longest chunk that can be merged.
         package var maximumRows: Int
-        /// Control ticks between two chunk rows.
+        /// Control ticks between two chunk rows; 10 plays a policy of 100 ms rows as it was trained.
         package var ticksPerRow: Int
+        /// Time between two rows of a chunk that fits this queue.
+        package var period: Duration
         package var aggregate: AggregateFunction
         /// Ticks over which a new chunk takes over from the plan in force; at least 1.
         package var blendTicks: Int
@@ -26,6 +29,7 @@ package struct ActionQueue: Sendable {
             claws: Range<Int>,
             maximumRows: Int,
             ticksPerRow: Int = 10,
+            period: Duration = .milliseconds(100),
             aggregate: AggregateFunction = .weightedAverage,
             blendTicks: Int = 20
         ) {
@@ -33,6 +37,7 @@ package struct ActionQueue: Sendable {
             self.claws = claws
             self.maximumRows = maximumRows
             self.ticksPerRow = ticksPerRow
+            self.period = period
             self.aggregate = aggregate
             self.blendTicks = max(1, blendTicks)
         }
@@ -49,7 +54,7 @@ package struct ActionQueue: Sendable {
         case malformed
     }
 
-    package let configuration: Configuration
+    package private(set) var configuration: Configuration
     /// First tick that was not handed out yet.
     package private(set) var nextTick: Int64
     /// First tick behind the plan.
@@ -74,8 +79,30 @@ package struct ActionQueue: Sendable {
         self.command = pose
         self.bridge = pose
         self.tail = pose
-        let ticks = 2 * (configuration.maximumRows + 2) * configuration.ticksPerRow
-        self.storage = Array(repeating: 0, count: ticks * configuration.dimensions)
+        self.storage = Array(repeating: 0, count: Self.storageSize(configuration))
+    }
+
+    /// Values in the ring: twice the longest chunk, for the plan ahead and what was commanded.
+    package static func storageSize(_ configuration: Configuration) -> Int {
+        2 * (configuration.maximumRows + 2) * configuration.ticksPerRow * configuration.dimensions
+    }
+
+    /// Copies the ring into a buffer of `storageSize`; a tick's values lie at `tick % capacity`.
+    ///
+    /// - Returns: the first tick whose values are known, and the first behind the plan.
+    package func copyPlan(into buffer: inout [Float]) -> (first: Int64, end: Int64) {
+        precondition(buffer.count == storage.count, "the buffer belongs to another queue")
+        for index in storage.indices { buffer[index] = storage[index] }
+        return (max(historyStart, nextTick - capacity / 2), endTick)
+    }
+
+    /// Ticks since the observation was captured that the plan rests on; nil without one.
+    package func planAge(at tick: Int64) -> Int64? { lastCapture.map { tick - $0 } }
+
+    /// How the next chunks are combined with the plan.
+    package mutating func tune(aggregate: AggregateFunction, blendTicks: Int) {
+        configuration.aggregate = aggregate
+        configuration.blendTicks = max(1, blendTicks)
     }
 
     /// Ticks of motion left; negative while nothing was there to execute.
@@ -90,7 +117,11 @@ package struct ActionQueue: Sendable {
         let unplanned = max(nextTick, endTick, tick - capacity + 1)
         nextTick = tick + 1
         guard tick < endTick else {
-            for missed in unplanned...tick { write(missed, from: command) }
+            var missed = unplanned
+            while missed <= tick {
+                write(missed, from: command)
+                missed += 1
+            }
             return false
         }
         let base = slot(tick)
@@ -104,27 +135,42 @@ package struct ActionQueue: Sendable {
     /// aggregate function's old share while the old plan has ticks, and leaves that share over
     /// `blendTicks` too. So no step exceeds the two plans' own steps plus their difference divided by
     /// `blendTicks`. Behind its end the old plan stands still.
-    package mutating func merge(_ chunk: ActionChunk, capturedAt t0: Int64) -> MergeResult {
+    ///
+    /// - Parameters:
+    ///   - t0: tick one row before row 0: the observation's capture, or later for a robot that stood still since.
+    ///   - captured: the observation's capture when it is not `t0`; decides order and age.
+    package mutating func merge(
+        _ chunk: ActionChunk,
+        capturedAt t0: Int64,
+        observedAt captured: Int64? = nil
+    ) -> MergeResult {
+        let captured = captured ?? t0
         let rows = chunk.rows
         let ticksPerRow = Int64(configuration.ticksPerRow)
         guard chunk.dimensions == configuration.dimensions, (1...configuration.maximumRows).contains(rows),
-            chunk.period == .milliseconds(10) * configuration.ticksPerRow
+            chunk.period == configuration.period
         else { return .malformed }
-        if let lastCapture, t0 <= lastCapture { return .outOfOrder }
+        if let lastCapture, captured <= lastCapture { return .outOfOrder }
         let newEnd = t0 + ticksPerRow * Int64(rows) + 1
         guard newEnd > nextTick else { return .stale }
         guard newEnd - nextTick <= capacity / 2 else { return .malformed }
 
         let start = max(nextTick, t0 + 1)
         let oldEnd = endTick
-        for tick in nextTick..<start where tick >= oldEnd { write(tick, from: command) }
+        var gap = max(nextTick, oldEnd)
+        while gap < start {
+            write(gap, from: command)
+            gap += 1
+        }
         let resampler = Resampler(rows: rows, ticksPerRow: configuration.ticksPerRow, hasBridge: true)
         for dimension in 0..<configuration.dimensions {
             bridge[dimension] = known(t0, dimension, oldEnd: oldEnd)
             // A plan whose last ticks were missed ended at what was commanded, not at what it had wanted.
             tail[dimension] = oldEnd > nextTick ? known(oldEnd - 1, dimension, oldEnd: oldEnd) : command[dimension]
         }
-        for tick in start..<newEnd {
+        var tick = start
+        while tick < newEnd {
+            defer { tick += 1 }
             let sample = Int(tick - t0 - 1)
             let position = resampler.position(of: sample)
             let held = resampler.heldSource(of: sample)
@@ -143,10 +189,10 @@ package struct ActionQueue: Sendable {
                 storage[base + dimension] = new + share * (old - new)
             }
         }
-        lastCapture = t0
+        lastCapture = captured
         endTick = newEnd
-        let stale = (0..<rows).count { t0 + ticksPerRow * Int64($0 + 1) < nextTick }
-        return .applied(staleRows: stale)
+        let stale = Int(max(0, nextTick - t0 - 1) / ticksPerRow)
+        return .applied(staleRows: min(rows, stale))
     }
 
     /// The planned target of a tick that lies ahead, or nil; for tests and status.
@@ -156,13 +202,31 @@ package struct ActionQueue: Sendable {
         return Array(storage[base..<base + configuration.dimensions])
     }
 
+    /// Largest change of an arm joint's velocity within the three ticks from `tick` on, in units per second.
+    package func velocityChange(at tick: Int64, arms: Range<Int>) -> Float {
+        guard tick - 2 >= historyStart, tick + 2 < endTick else { return 0 }
+        var largest: Float = 0
+        for dimension in arms {
+            var at = tick
+            while at < tick + 3 {
+                let (a, b, c) = (
+                    storage[slot(at - 2) + dimension], storage[slot(at - 1) + dimension],
+                    storage[slot(at) + dimension]
+                )
+                largest = max(largest, abs((c - b) - (b - a)) * 100)
+                at += 1
+            }
+        }
+        return largest
+    }
+
     /// Forgets the plan and stands at `pose`: between episodes.
     package mutating func reset(at tick: Int64, pose: [Float]) {
         nextTick = max(nextTick, tick)
         endTick = nextTick
         historyStart = nextTick
         lastCapture = nil
-        command = pose
+        for dimension in command.indices { command[dimension] = pose[dimension] }
     }
 
     private func oldShare(at tick: Int64, start: Int64, oldEnd: Int64) -> Float {

@@ -1,109 +1,61 @@
-package import GrootCore
-
-/// What the other threads may ask of the control thread.
-package enum ControlCommand: Sendable {
-    /// Move to `goal` and stay there, streaming; starts from the last command or, when silent, from `measured`.
-    case move(id: UInt64, goal: [Float], velocity: Float, measured: [Float])
-    /// Follow chunks from now on. Until the first one arrives the last command is held.
-    case beginEpisode(measured: [Float])
-    case merge(ChunkArrival)
-    /// The episode is over: forget the plan, hold the last command.
-    case endEpisode
-    /// Bring the robot to rest, then publish nothing any more.
-    case stop
-}
-
-/// A chunk on its way into the plan.
-package struct ChunkArrival: Sendable {
-    package var id: UInt64
-    package var chunk: ActionChunk
-    /// Tick of the observation's capture; nil anchors the chunk at its arrival (sync mode).
-    package var capturedTick: Int64?
-    /// Pose at the observation, rad and claws.
-    package var measured: [Float]
-
-    package init(id: UInt64, chunk: ActionChunk, capturedTick: Int64?, measured: [Float]) {
-        self.id = id
-        self.chunk = chunk
-        self.capturedTick = capturedTick
-        self.measured = measured
-    }
-}
-
-/// What became of a chunk.
-package struct MergeReport: Sendable, Equatable {
-    package var id: UInt64
-    /// Nil when no episode was running any more or the gate refused it.
-    package var result: ActionQueue.MergeResult?
-    package var runwayAtArrival: Duration
-}
-
-/// Counts of one episode, from its first executed action on.
-package struct EpisodeCounters: Sendable, Equatable {
-    /// Cycles in which a command was published.
-    package var ticks: UInt64 = 0
-    /// Of those, cycles without an action to execute.
-    package var starvedTicks: UInt64 = 0
-    /// Of those, cycles in which the gate changed the action.
-    package var limitedTicks: UInt64 = 0
-    /// Control cycles that never ran because the one before was late.
-    package var missedCycles: UInt64 = 0
-    /// Chunks merged into the plan.
-    package var chunks: UInt64 = 0
-
-    package init() {}
-}
-
-/// A snapshot of the control thread, stored every tick.
-package struct ControlStatus: Sendable {
-    package enum Phase: Sendable, Equatable {
-        case silent
-        case moving
-        case holding
-        case waitingForFirstChunk
-        case following
-        case stopping
-        case stopped
-    }
-
-    package var phase: Phase
-    package var tick: Int64
-    package var runwayTicks: Int64
-    package var counters: EpisodeCounters
-    /// Last `move` that ended.
-    package var completedMove: UInt64
-    package var fault: SafetyGate.Fault?
-
-    package var runway: Duration { .milliseconds(10) * Int(runwayTicks) }
-}
+import GrootCore
 
 /// The control loop without its clock, its thread and its publishers: plan, gate, homing and counters.
 ///
-/// Pure; owned by the control thread, called once per tick.
+/// Pure; owned by the control thread, called once per tick. Allocates nothing per tick.
 package struct ControlCore: Sendable {
+    /// What an operator asked for on top of the plan.
+    package struct Options: Sendable {
+        /// Dimensions that stay where they were at the start of the episode.
+        package var frozen: Set<Int> = []
+        package var latch: ClawLatch.Configuration?
+
+        package init() {}
+    }
+
     private enum Mode: Sendable {
         case silent
         case moving(MotionPlan, index: Int, id: UInt64)
         case holding
         case waiting
         case following
+        case paused
         case stopping
     }
 
     /// The command to publish this tick: arms rad, claws 0 to 100.
     package private(set) var command: [Float]
+    package private(set) var queue: ActionQueue
+    /// Counts changes of the plan, so that the owner knows when to copy it.
+    package private(set) var planVersion: UInt64 = 0
     private let arms: Range<Int>
+    private let claws: Range<Int>
+    private let isFrozen: [Bool]
+    private var latch: ClawLatch?
     private var mode = Mode.silent
-    private var queue: ActionQueue
     private var gate: SafetyGate
     private var counters = EpisodeCounters()
     private var completedMove: UInt64 = 0
+    private var abandonedMove: UInt64 = 0
     private var hasCommand = false
+    /// Whether the plan's ticks are tied to an observation (not in sync mode).
+    private var isPlanAged = false
+    private var base: [Float]
+    private var target: [Float]
 
-    package init(queue: ActionQueue.Configuration, limits: SafetyGate.Limits) {
+    package init(
+        queue: ActionQueue.Configuration,
+        limits: SafetyGate.Limits,
+        options: Options = Options()
+    ) {
         let zero = [Float](repeating: 0, count: queue.dimensions)
         self.arms = limits.arms
+        self.claws = queue.claws
         self.command = zero
+        self.base = zero
+        self.target = zero
+        self.isFrozen = zero.indices.map(options.frozen.contains)
+        self.latch = options.latch.map { ClawLatch($0, claws: queue.claws.count) }
         self.queue = ActionQueue(configuration: queue, startingAt: 0, pose: zero)
         self.gate = SafetyGate(limits: limits)
     }
@@ -117,40 +69,65 @@ package struct ControlCore: Sendable {
                 arms: arms,
                 maximumVelocity: velocity
             )
+            latch?.reset()
             mode = .moving(plan, index: 0, id: id)
-        case .beginEpisode(let measured):
-            if !hasCommand { command = measured }
+        case .beginEpisode(let measured, let tuning):
+            queue.tune(aggregate: tuning.aggregate, blendTicks: tuning.blendTicks)
+            gate.velocityCap = tuning.maximumVelocity ?? .infinity
+            if !hasCommand { Self.copy(measured, into: &command) }
             counters = EpisodeCounters()
-            queue.reset(at: tick, pose: command)
-            gate.started(at: command)
-            mode = .waiting
+            latch?.reset()
+            startOver(at: tick)
+            Self.copy(command, into: &base)
         case .merge(let arrival):
             return merge(arrival, at: tick)
+        case .pause:
+            if case .following = mode {
+                gate.pauseRequested()
+                mode = .paused
+            } else if case .waiting = mode {
+                gate.pauseRequested()
+                mode = .paused
+            }
+        case .resume:
+            if case .paused = mode { startOver(at: tick) }
         case .endEpisode:
             switch mode {
-            case .following, .waiting:
+            case .following, .waiting, .paused:
                 gate.finished()
                 mode = hasCommand ? .holding : .silent
             default: break
             }
         case .stop:
-            if case .following = mode {
+            switch mode {
+            case .following, .paused:
                 gate.stopRequested()
                 mode = .stopping
-            } else {
-                mode = .silent
+            case .stopping: break
+            default: mode = .silent
             }
         }
         return nil
     }
 
     /// Runs one tick; true when `command` is to be published.
-    package mutating func ticked(_ tick: Int64, elapsed: Int, stateAge: Duration?) -> Bool {
+    package mutating func ticked(
+        _ tick: Int64,
+        elapsed: Int,
+        stateAge: Duration?,
+        isLinkLost: Bool = false
+    ) -> Bool {
         switch mode {
         case .silent:
             hasCommand = false
             return false
         case .moving(let plan, let index, let id):
+            // Homing is blind without joint state: stand where the move has come to.
+            guard let stateAge, stateAge <= gate.limits.staleState else {
+                abandonedMove = id
+                mode = hasCommand ? .holding : .silent
+                return hasCommand
+            }
             let next = index + elapsed
             plan.sample(next, into: &command)
             if next >= plan.ticks {
@@ -163,8 +140,8 @@ package struct ControlCore: Sendable {
             return true
         case .holding, .waiting:
             return hasCommand
-        case .following, .stopping:
-            return follow(tick, elapsed: elapsed, stateAge: stateAge)
+        case .following, .stopping, .paused:
+            return follow(tick, elapsed: elapsed, stateAge: stateAge, isLinkLost: isLinkLost)
         }
     }
 
@@ -176,6 +153,7 @@ package struct ControlCore: Sendable {
             case .holding: .holding
             case .waiting: .waitingForFirstChunk
             case .following: .following
+            case .paused: .paused
             case .stopping: .stopping
             }
         return ControlStatus(
@@ -184,28 +162,81 @@ package struct ControlCore: Sendable {
             runwayTicks: queue.runwayTicks,
             counters: counters,
             completedMove: completedMove,
+            abandonedMove: abandonedMove,
             fault: gate.fault
         )
     }
 
-    private mutating func follow(_ tick: Int64, elapsed: Int, stateAge: Duration?) -> Bool {
+    private mutating func startOver(at tick: Int64) {
+        queue.reset(at: tick, pose: command)
+        planVersion += 1
+        gate.started(at: command)
+        mode = .waiting
+    }
+
+    private mutating func follow(_ tick: Int64, elapsed: Int, stateAge: Duration?, isLinkLost: Bool) -> Bool {
         let hasAction = queue.take(tick)
+        let age = isPlanAged ? queue.planAge(at: tick) : nil
+        let input = SafetyGate.Input(
+            elapsedTicks: elapsed,
+            stateAge: stateAge,
+            actionAge: age.map { .milliseconds(10) * Int($0) },
+            isLinkLost: isLinkLost
+        )
+        if hasAction { prepareTarget() }
+        let verdict = gate.ticked(planned: hasAction ? target : nil, input)
+        if case .hold(.paused) = verdict {
+            Self.copy(gate.output, into: &command)
+            return true
+        }
         if counters.ticks > 0 { counters.missedCycles += UInt64(elapsed - 1) }
-        let verdict = gate.ticked(target: hasAction ? queue.command : nil, elapsedTicks: elapsed, stateAge: stateAge)
         switch verdict {
-        case .publish(let limited, let held):
-            if limited { counters.limitedTicks += 1 }
-            if held { counters.starvedTicks += 1 }
-        case .stopping:
-            mode = .stopping
+        case .follow(let clamps):
+            count(clamps)
+            if let age {
+                counters.agedTicks += 1
+                counters.ageSum += UInt64(max(0, age))
+            }
+        case .hold(let reason): count(reason, at: tick)
+        case .stopping: mode = .stopping
         case .silent:
             mode = .silent
             return false
         }
         counters.ticks += 1
-        for index in command.indices { command[index] = gate.output[index] }
+        Self.copy(gate.output, into: &command)
         hasCommand = true
         return true
+    }
+
+    /// The plan's target with what the operator wants held.
+    private mutating func prepareTarget() {
+        for index in target.indices { target[index] = isFrozen[index] ? base[index] : queue.command[index] }
+        guard latch != nil else { return }
+        for index in claws where !isFrozen[index] {
+            target[index] = latch?.commanded(target[index], claw: index - claws.lowerBound) ?? target[index]
+        }
+    }
+
+    private mutating func count(_ clamps: SafetyGate.Clamps) {
+        if !clamps.isEmpty { counters.limitedTicks += 1 }
+        if clamps.contains(.position) { counters.positionLimited += 1 }
+        if clamps.contains(.velocity) { counters.velocityLimited += 1 }
+        if clamps.contains(.acceleration) { counters.accelerationLimited += 1 }
+    }
+
+    private mutating func count(_ reason: SafetyGate.Hold, at tick: Int64) {
+        counters.starvedTicks += 1
+        switch reason {
+        case .staleState: counters.staleStateTicks += 1
+        case .staleAction: counters.staleActionTicks += 1
+        case .clockJump:
+            counters.clockJumps += 1
+            // What was planned belongs to the time before the jump.
+            queue.reset(at: tick + 1, pose: gate.output)
+            planVersion += 1
+        case .nothingPlanned, .paused: break
+        }
     }
 
     private mutating func merge(_ arrival: ChunkArrival, at tick: Int64) -> MergeReport {
@@ -220,18 +251,39 @@ package struct ControlCore: Sendable {
         if isFirst {
             // Waiting took ticks; the plan starts here.
             queue.reset(at: tick, pose: command)
-            let row = (0..<arrival.chunk.dimensions).map { arrival.chunk.rows > 0 ? arrival.chunk[0, $0] : .nan }
-            guard gate.firstActionArrived(row, measured: arrival.measured) == nil else {
+            let chunk = arrival.chunk
+            let fault = gate.firstActionArrived(
+                { chunk.rows > 0 && $0 < chunk.dimensions ? chunk[0, $0] : .nan },
+                measured: arrival.measured,
+                checking: { !isFrozen[$0] }
+            )
+            guard fault == nil else {
                 mode = .silent
                 return report
             }
         }
-        let result = queue.merge(arrival.chunk, capturedAt: arrival.capturedTick ?? tick - 1)
+        let before = isFirst ? 0 : queue.velocityChange(at: queue.nextTick, arms: arms)
+        // A robot that stood still since before the capture is still where it was observed: its chunk begins now.
+        // Taking rows off for the time that passed would make it leap over motion it never made.
+        let hasStood = isFirst || arrival.capturedTick.map { queue.endTick <= $0 } ?? false
+        let result = queue.merge(
+            arrival.chunk,
+            capturedAt: hasStood ? tick - 1 : arrival.capturedTick ?? tick - 1,
+            observedAt: arrival.capturedTick
+        )
         report.result = result
+        planVersion += 1
         if case .applied = result {
+            isPlanAged = arrival.capturedTick != nil
             counters.chunks += 1
+            if !isFirst { report.borderStep = max(0, queue.velocityChange(at: queue.nextTick, arms: arms) - before) }
             mode = .following
         }
         return report
+    }
+
+    /// Static, because a method would hold a second reference to every array of `self` and force a copy.
+    private static func copy(_ values: [Float], into destination: inout [Float]) {
+        for index in destination.indices { destination[index] = values[index] }
     }
 }

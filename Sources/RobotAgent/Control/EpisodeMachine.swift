@@ -16,6 +16,8 @@ package struct EpisodeMachine: Sendable {
         package var decidedBy: Judge
         /// First executed action until the decision; zero when nothing was executed.
         package var duration: Duration
+        /// No further episode: quit, signal or cancellation.
+        package var isRunOver = false
     }
 
     package struct Limits: Sendable {
@@ -38,6 +40,8 @@ package struct EpisodeMachine: Sendable {
 
     private let limits: Limits
     private var state: State
+    private var pausedAt: MonotonicInstant?
+    private var pausedFor = Duration.zero
 
     package init(limits: Limits, startedAt now: MonotonicInstant) {
         self.limits = limits
@@ -59,28 +63,58 @@ package struct EpisodeMachine: Sendable {
     }
 
     /// The safety gate stopped the robot, or the operator or a signal ended the run.
-    package mutating func aborted(reason: String, by judge: Judge, at now: MonotonicInstant) {
-        finish(.aborted, reason, judge, now)
+    package mutating func aborted(
+        reason: String,
+        by judge: Judge,
+        endsRun: Bool = false,
+        at now: MonotonicInstant
+    ) {
+        finish(.aborted, reason, judge, endsRun: endsRun, now)
+    }
+
+    /// A pause counts neither towards the limit nor towards the duration.
+    package mutating func paused(at now: MonotonicInstant) {
+        if pausedAt == nil { pausedAt = now }
+    }
+
+    package mutating func resumed(at now: MonotonicInstant) {
+        if let pausedAt { pausedFor = pausedFor + (now - pausedAt) }
+        pausedAt = nil
     }
 
     /// Applies the time limits.
     package mutating func timePassed(_ now: MonotonicInstant) {
         switch state {
-        case .waiting(let since) where now - since >= limits.firstAction:
+        case .waiting(let since) where pausedAt == nil && now - since - pausedFor >= limits.firstAction:
             finish(.aborted, "no action arrived within \(limits.firstAction.seconds) s", .agent, now)
-        case .running(let since) where now - since >= limits.episode:
+        case .running(let since) where pausedAt == nil && now - since - pausedFor >= limits.episode:
             finish(.timeout, "the episode limit of \(limits.episode.seconds) s passed", .agent, now)
         default: break
         }
     }
 
-    private mutating func finish(_ outcome: EpisodeOutcome, _ reason: String, _ judge: Judge, _ now: MonotonicInstant) {
+    private mutating func finish(
+        _ outcome: EpisodeOutcome,
+        _ reason: String,
+        _ judge: Judge,
+        endsRun: Bool = false,
+        _ now: MonotonicInstant
+    ) {
+        resumed(at: now)
         let duration: Duration
         switch state {
         case .finished: return
         case .waiting: duration = .zero
-        case .running(let since): duration = now - since
+        case .running(let since): duration = now - since - pausedFor
         }
-        state = .finished(Verdict(outcome: outcome, reason: reason, decidedBy: judge, duration: duration))
+        state = .finished(
+            Verdict(
+                outcome: outcome,
+                reason: reason,
+                decidedBy: judge,
+                duration: duration,
+                isRunOver: endsRun
+            )
+        )
     }
 }

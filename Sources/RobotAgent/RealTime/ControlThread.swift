@@ -1,8 +1,7 @@
-import CDispatch
 import Glibc
 package import GrootCore
 package import Logging
-import Synchronization
+package import Synchronization
 
 /// Turns instants into control ticks and back: tick `k` is due at `epoch + k * 10 ms`.
 package struct ControlClock: Sendable {
@@ -24,35 +23,59 @@ package struct ControlClock: Sendable {
     }
 }
 
+/// What the control thread leaves behind of every tick, for histograms and samples.
+package struct TickTrace: Sendable {
+    package var latenessNanoseconds: Int64
+    package var runwayTicks: Int64
+    package var isPublishing: Bool
+}
+
 /// The 100 Hz control thread: absolute deadlines, first-in-first-out scheduling when the system grants it.
 ///
-/// Owns `ControlCore`. Talks to the rest of the process only through `commands`, `merges` and `status`;
-/// its one side effect is `publish`, called on this thread with the command of the tick. Missed cycles are
-/// skipped, never run late in a burst.
+/// Owns `ControlCore`. Talks to the rest of the process only through `commands`, `merges`, `status`, `board`,
+/// `traces` and `mailbox`; it allocates nothing per tick and does no I/O (`AllocationSerialTests`). A second
+/// thread takes the commands out of the mailbox and calls `publish`. Missed cycles are skipped, never run late
+/// in a burst.
 package final class ControlThread: Sendable {
     package typealias Publish = @Sendable ([Float]) -> Void
-    /// Age of the newest joint state at an instant; nil when there never was one.
+    /// Age of the newest joint state at an instant; nil when there never was one. Must not allocate or block.
     package typealias StateAge = @Sendable (MonotonicInstant) -> Duration?
 
     /// Requests that wait for the next tick.
     package static let commandCapacity = 64
-    /// Priority of the thread among first-in-first-out threads; the kernel's own interrupt threads run at 50.
-    package static let priority: Int32 = 20
+    /// Ticks whose trace waits to be read: ten seconds.
+    package static let traceCapacity = 1000
+    package static let name = "groot-control"
 
     package let clock: ControlClock
     package let commands = BoundedRing<ControlCommand>(capacity: commandCapacity)
     package let merges = BoundedRing<MergeReport>(capacity: commandCapacity)
     package let status = LatestValue<ControlStatus>()
+    package let traces = BoundedRing<TickTrace>(capacity: traceCapacity)
+    package let board: PlanBoard
+    /// Set by the uplink while the gateway does not answer.
+    package let isLinkLost = Atomic<Bool>(false)
+    private let mailbox: CommandMailbox
     private let isStopping = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
     private let publish: Publish
     private let stateAge: StateAge
+    private let settings: RealTimeSettings
     private let logger: Logger
     private let initialCore: ControlCore
 
-    package init(core: ControlCore, logger: Logger, stateAge: @escaping StateAge, publish: @escaping Publish) {
+    package init(
+        core: ControlCore,
+        settings: RealTimeSettings = RealTimeSettings(),
+        logger: Logger,
+        stateAge: @escaping StateAge,
+        publish: @escaping Publish
+    ) {
         self.clock = ControlClock(epoch: .now())
         self.initialCore = core
+        self.settings = settings
+        self.board = PlanBoard(for: core.queue.configuration)
+        self.mailbox = CommandMailbox(dimensions: core.queue.configuration.dimensions)
         self.logger = logger
         self.stateAge = stateAge
         self.publish = publish
@@ -60,23 +83,13 @@ package final class ControlThread: Sendable {
     }
 
     package func start() throws(AgentError) {
-        var thread = pthread_t()
-        let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        let result = unsafe pthread_create(
-            &thread,
-            nil,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<ControlThread>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            },
-            context
-        )
-        guard result == 0 else {
-            unsafe Unmanaged<ControlThread>.fromOpaque(context).release()
-            throw AgentError(.unavailable, "the system refused the control thread (error \(result))")
+        try RealTimeThread.start("groot-publish") { self.publishLoop() }
+        do {
+            try RealTimeThread.start(Self.name) { self.run() }
+        } catch {
+            hasEnded.store(true, ordering: .releasing)
+            throw error
         }
-        _ = pthread_detach(thread)
     }
 
     /// Ends the thread after its current tick. The owner first asks for `.stop` and waits until it is silent.
@@ -86,45 +99,68 @@ package final class ControlThread: Sendable {
 
     package var isRunning: Bool { !hasEnded.load(ordering: .acquiring) }
 
+    /// Commands that the publishing thread was too late for.
+    package var droppedCommands: UInt64 { mailbox.dropped }
+
     private func run() {
-        askForRealTime()
+        RealTimeThread.elevate(settings, logger: logger)
         var core = initialCore
+        var planVersion = core.planVersion
         let toSystemClock = Self.systemNanoseconds() - MonotonicInstant.now().nanoseconds
         var tick = clock.tick(of: .now()) + 1
         var previous = tick - 1
         while !isStopping.load(ordering: .acquiring) {
             Self.sleep(until: clock.instant(of: tick).nanoseconds + toSystemClock)
             let now = MonotonicInstant.now()
-            let late = (now - clock.instant(of: tick)).nanoseconds / clock.tick.nanoseconds
+            let lateness = (now - clock.instant(of: tick)).nanoseconds
+            let late = lateness / clock.tick.nanoseconds
             if late > 0 { tick += late }
             while let command = commands.pop() {
-                if let report = core.received(command, at: tick) { merges.push(report) }
+                let report = core.received(command, at: tick)
+                if core.planVersion != planVersion {
+                    board.store(core.queue)
+                    planVersion = core.planVersion
+                }
+                if let report { merges.push(report) }
             }
-            let isPublishing = core.ticked(tick, elapsed: Int(tick - previous), stateAge: stateAge(now))
-            if isPublishing { publish(core.command) }
+            let isPublishing = core.ticked(
+                tick,
+                elapsed: Int(tick - previous),
+                stateAge: stateAge(now),
+                isLinkLost: isLinkLost.load(ordering: .relaxed)
+            )
+            if isPublishing { mailbox.post(core.command) }
             status.store(core.status(at: tick))
+            traces.push(
+                TickTrace(
+                    latenessNanoseconds: lateness,
+                    runwayTicks: core.queue.runwayTicks,
+                    isPublishing: isPublishing
+                )
+            )
             previous = tick
             tick += 1
         }
         hasEnded.store(true, ordering: .releasing)
     }
 
-    private func askForRealTime() {
-        var parameters = sched_param()
-        parameters.sched_priority = Self.priority
-        let scheduling = unsafe pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters)
-        if scheduling != 0 {
-            logger.warning(
-                "real-time scheduling was refused; ticks may be late when the machine is busy",
-                metadata: ["error": "\(scheduling)", "wanted": "LimitRTPRIO=\(Self.priority)"]
-            )
+    private func publishLoop() {
+        RealTimeThread.elevate(settings, below: 1, logger: quiet)
+        var command = initialCore.command
+        while true {
+            if mailbox.take(into: &command, milliseconds: 100) {
+                publish(command)
+            } else if hasEnded.load(ordering: .acquiring) {
+                return
+            }
         }
-        if mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE)) != 0 {
-            logger.warning(
-                "memory could not be locked; ticks may be late when memory is short",
-                metadata: ["error": "\(errno)", "wanted": "LimitMEMLOCK=infinity"]
-            )
-        }
+    }
+
+    /// One warning about refused rights is enough.
+    private var quiet: Logger {
+        var quiet = logger
+        quiet.logLevel = .error
+        return quiet
     }
 
     private static func systemNanoseconds() -> Int64 {

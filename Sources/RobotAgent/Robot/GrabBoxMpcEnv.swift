@@ -8,40 +8,57 @@ import Synchronization
 ///
 /// ROS callbacks (event-loop threads) write into `ObservationBuffers` behind a mutex that covers only
 /// the exchange of values; the uplink aligns an observation out of it on demand.
-package final class GrabBoxMpcEnv: Sendable {
+package final class GrabBoxMpcEnv: ObservationSource {
     package typealias Aligned = ObservationBuffers.Aligned
 
     package let profile: RobotProfile
     private let node: ROSNode
     private let logger: Logger
     private let cameras: [RobotProfile.Camera]
+    private let extras: [ObservationBuffers.Extra]
     private let buffers: Mutex<ObservationBuffers>
     private let jointsHeard = Atomic<Int64>(.min)
     private let frames = FrameSignal()
     private let refusedImages = Mutex(RateLimit(every: .seconds(5)))
     private let armPublisher: ROSPublisher<JointState>
     private let clawPublisher: ROSPublisher<LejuClawCommand>
+    private let basePublisher: ROSPublisher<Twist>?
+    /// Sees every message that comes in and goes out; nil without `--record`.
+    private let tap: (any MessageTap)?
 
-    /// Subscribes to everything the profile and `cameraKeys` name. `node` is started and outlives the environment.
+    /// Subscribes to everything the profile, `cameraKeys` and `extras` name. `node` is started and outlives the
+    /// environment.
+    ///
+    /// - Parameter commandsBase: the policy commands height and pitch of the base too.
     package init(
         profile: RobotProfile,
         cameraKeys: [String],
+        extras: [ObservationBuffers.Extra] = [],
+        commandsBase: Bool = false,
         node: ROSNode,
+        tap: (any MessageTap)? = nil,
         logger: Logger
     ) async throws(ROSError) {
         self.profile = profile
         self.node = node
         self.logger = logger
+        self.tap = tap
+        self.extras = extras
         self.cameras = profile.cameras.filter { cameraKeys.contains($0.key) }
         self.buffers = Mutex(
             ObservationBuffers(
                 cameras: cameras.map(\.key),
+                extras: extras,
                 maximumSkew: .milliseconds(Int64(profile.limits.maximumSkewMs))
             )
         )
         // Queue 2: an old command is worth nothing to a slow subscriber.
         armPublisher = try await node.advertise(profile.topics.armCommand, as: JointState.self, queue: 2)
         clawPublisher = try await node.advertise(profile.topics.clawCommand, as: LejuClawCommand.self, queue: 2)
+        basePublisher =
+            if commandsBase, let topic = profile.topics.baseCommand {
+                try await node.advertise(topic, as: Twist.self, queue: 2)
+            } else { nil }
         _ = try await node.subscribe(profile.topics.jointState, to: SensorsData.self) { [weak self] message, receipt in
             self?.heard(message, receipt)
         }
@@ -50,9 +67,41 @@ package final class GrabBoxMpcEnv: Sendable {
         }
         for camera in cameras {
             _ = try await node.subscribe(camera.topic, to: ROSImage.self) { [weak self] message, receipt in
-                self?.heard(message, camera.key, receipt)
+                self?.heard(message, camera, receipt)
             }
         }
+        for extra in extras { try await subscribe(to: extra) }
+    }
+
+    private func subscribe(to extra: ObservationBuffers.Extra) async throws(ROSError) {
+        guard let topic = profile.topic(of: extra) else { return }
+        switch extra {
+        case .linearAcceleration, .angularVelocity:
+            _ = try await node.subscribe(topic, to: Float64MultiArray.self) { [weak self] message, receipt in
+                self?.tap?.received(message, topic: topic, at: receipt.receivedAt)
+                self?.heard(message.data.map { Float($0) }, extra, topic, atLeast: 3, receipt)
+            }
+        case .body:
+            let length = (RobotProfile.bodyIndices.max() ?? 0) + 1
+            _ = try await node.subscribe(topic, to: MPCObservation.self) { [weak self] message, receipt in
+                self?.tap?.received(message, topic: topic, at: receipt.receivedAt)
+                self?.heard(message.state.value, extra, topic, atLeast: length, receipt)
+            }
+        }
+    }
+
+    private func heard(
+        _ values: [Float],
+        _ extra: ObservationBuffers.Extra,
+        _ topic: String,
+        atLeast length: Int,
+        _ receipt: ROSReceipt
+    ) {
+        guard values.count >= length, values.allSatisfy(\.isFinite) else {
+            refuse(topic: topic, "\(values.count) values, or one that is not finite")
+            return
+        }
+        buffers.withLock { $0.extraArrived(values, extra, at: receipt.receivedAt) }
     }
 
     /// The newest aligned observation, or nil while an input is missing.
@@ -93,6 +142,9 @@ package final class GrabBoxMpcEnv: Sendable {
             (profile.topics.clawState, "claws", limits.staleCameraMs),
         ]
         inputs += cameras.map { ($0.topic, $0.key, limits.staleCameraMs) }
+        inputs += extras.compactMap { extra in
+            profile.topic(of: extra).map { ($0, extra.rawValue, limits.staleCameraMs) }
+        }
         return inputs.compactMap { input in
             guard let last = heard[input.key] ?? nil else { return input.topic }
             return (now - last).milliseconds > input.limit ? input.topic : nil
@@ -124,34 +176,43 @@ package final class GrabBoxMpcEnv: Sendable {
         }
     }
 
-    /// Publishes one command: arms in rad, claws 0 to 100. Called by the control thread.
+    /// Publishes one command: arms in rad, claws 0 to 100, then height and pitch. Called by the publishing thread.
     package func publish(_ command: [Float]) {
         let header = ROSHeader(stamp: .now())
-        armPublisher.publish(
-            JointState(
-                header: header,
-                name: profile.arm.commandNames,
-                position: profile.armJoints.map { Double(command[$0]) * 180 / .pi }
-            )
+        let now = MonotonicInstant.now()
+        let arms = JointState(
+            header: header,
+            name: profile.arm.commandNames,
+            position: profile.armJoints.map { Double(command[$0]) * 180 / .pi }
         )
-        var claws = [Double](repeating: 0, count: profile.claws.count)
+        armPublisher.publish(arms)
+        tap?.published(arms, topic: profile.topics.armCommand, at: now)
+        var positions = [Double](repeating: 0, count: profile.claws.count)
         for (index, target) in profile.claw.stateIndices.enumerated() {
-            claws[target] = Double(command[profile.claws.lowerBound + index])
+            positions[target] = Double(command[profile.claws.lowerBound + index])
         }
-        clawPublisher.publish(
-            LejuClawCommand(
-                header: header,
-                data: EndEffectorData(
-                    name: profile.claw.commandNames,
-                    position: claws,
-                    velocity: claws.map { _ in profile.claw.velocity },
-                    effort: claws.map { _ in profile.claw.effortA }
-                )
+        let claws = LejuClawCommand(
+            header: header,
+            data: EndEffectorData(
+                name: profile.claw.commandNames,
+                position: positions,
+                velocity: positions.map { _ in profile.claw.velocity },
+                effort: positions.map { _ in profile.claw.effortA }
             )
         )
+        clawPublisher.publish(claws)
+        tap?.published(claws, topic: profile.topics.clawCommand, at: now)
+        guard let basePublisher, let topic = profile.topics.baseCommand, command.count >= profile.claws.upperBound + 2
+        else { return }
+        var pose = Twist()
+        pose.linear.z = Double(command[profile.claws.upperBound])
+        pose.angular.y = Double(command[profile.claws.upperBound + 1])
+        basePublisher.publish(pose)
+        tap?.published(pose, topic: topic, at: now)
     }
 
     private func heard(_ message: SensorsData, _ receipt: ROSReceipt) {
+        tap?.received(message, topic: profile.topics.jointState, at: receipt.receivedAt)
         let angles = message.joints.q
         guard let last = profile.jointIndices.max(), last < angles.count else {
             refuse(
@@ -171,6 +232,7 @@ package final class GrabBoxMpcEnv: Sendable {
     }
 
     private func heard(_ message: LejuClawState, _ receipt: ROSReceipt) {
+        tap?.received(message, topic: profile.topics.clawState, at: receipt.receivedAt)
         let positions = message.data.position
         guard let last = profile.claw.stateIndices.max(), last < positions.count else {
             refuse(topic: profile.topics.clawState, "\(positions.count) claws")
@@ -185,13 +247,17 @@ package final class GrabBoxMpcEnv: Sendable {
         buffers.withLock { $0.clawsArrived(values, stamp: stamp, at: receipt.receivedAt) }
     }
 
-    private func heard(_ message: ROSImage, _ camera: String, _ receipt: ROSReceipt) {
+    private func heard(_ message: ROSImage, _ camera: RobotProfile.Camera, _ receipt: ROSReceipt) {
+        tap?.received(message, topic: camera.topic, at: receipt.receivedAt)
         guard let frame = CameraFrame(message) else {
-            refuse(topic: camera, "\(message.encoding) \(message.width)x\(message.height), \(message.data.count) bytes")
+            refuse(
+                topic: camera.topic,
+                "\(message.encoding) \(message.width)x\(message.height), \(message.data.count) bytes"
+            )
             return
         }
         let stamped = StampedFrame(stamp: message.header.stamp.nanoseconds, frame: frame)
-        buffers.withLock { $0.imageArrived(stamped, camera: camera, at: receipt.receivedAt) }
+        buffers.withLock { $0.imageArrived(stamped, camera: camera.key, at: receipt.receivedAt) }
         frames.signal()
     }
 

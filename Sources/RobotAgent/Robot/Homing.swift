@@ -15,10 +15,13 @@ package final class Homing: Sendable {
 
     private let env: GrabBoxMpcEnv
     private let control: ControlThread
+    private let dimensions: Int
     private let logger: Logger
     private let moves = Atomic<UInt64>(0)
 
-    package init(env: GrabBoxMpcEnv, control: ControlThread, logger: Logger) {
+    /// - Parameter dimensions: of a control command: arms, claws and what else the policy commands.
+    package init(env: GrabBoxMpcEnv, control: ControlThread, dimensions: Int, logger: Logger) {
+        self.dimensions = dimensions
         self.env = env
         self.control = control
         self.logger = logger
@@ -35,19 +38,26 @@ package final class Homing: Sendable {
         case .open: clawGoal = profile.claws.map { _ in profile.claw.open }
         case .keep: clawGoal = Array(measured[profile.claws])
         }
-        let goal = profile.arm.homeRad + clawGoal
+        let rest = [Float](repeating: 0, count: dimensions - measured.count)
+        let goal = profile.arm.homeRad + clawGoal + rest
         let id = moves.wrappingAdd(1, ordering: .relaxed).newValue
         control.commands.push(
-            .move(id: id, goal: goal, velocity: profile.arm.homingVelocityRadS, measured: measured)
+            .move(id: id, goal: goal, velocity: profile.arm.homingVelocityRadS, measured: measured + rest)
         )
         let plan = MotionPlan(
-            from: measured,
+            from: measured + rest,
             to: goal,
             arms: profile.armJoints,
             maximumVelocity: profile.arm.homingVelocityRadS
         )
         let limit = MonotonicInstant.now() + .milliseconds(10) * plan.ticks + .seconds(5)
         while control.status.peek()?.completedMove != id {
+            if control.status.peek()?.abandonedMove == id {
+                throw AgentError(
+                    .safety,
+                    "the joint state (\(profile.topics.jointState)) fell silent while homing; the arms were stopped there"
+                )
+            }
             guard MonotonicInstant.now() < limit else {
                 throw AgentError(.safety, "homing did not end in time: the control thread is not running on time")
             }

@@ -87,11 +87,19 @@ package struct StampClock: Sendable {
 
 /// The newest of everything one robot says, aligned on demand. Pure; the owner locks it.
 package struct ObservationBuffers: Sendable {
+    /// Inputs beside joints, claws and cameras, which carry no stamp of their own.
+    package enum Extra: String, Sendable, CaseIterable {
+        case linearAcceleration = "linear_acceleration"
+        case angularVelocity = "angular_velocity"
+        case body
+    }
+
     /// Images, state and instant of one observation.
     package struct Aligned: Sendable {
         package var frames: [String: CameraFrame]
         /// Joint angles (rad), then claws (0 to 100), at the instant of the images.
         package var state: [Float]
+        package var extras: [Extra: [Float]] = [:]
         package var capturedAt: MonotonicInstant
         /// Stamp of the images; grows from observation to observation.
         package var stamp: Int64
@@ -113,11 +121,17 @@ package struct ObservationBuffers: Sendable {
     private var cameras: [String: CameraTrack]
     private var joints = SampleHistory(capacity: stateCapacity)
     private var claws = SampleHistory(capacity: stateCapacity)
+    /// By arrival on this machine's clock, because these messages have no stamp.
+    private var extras: [Extra: SampleHistory]
+    private var extrasArrived: [Extra: MonotonicInstant] = [:]
     private var jointsArrived: MonotonicInstant?
     private var clawsArrived: MonotonicInstant?
     private var clock = StampClock()
 
-    package init(cameras: [String], maximumSkew: Duration) {
+    package init(cameras: [String], extras: [Extra] = [], maximumSkew: Duration) {
+        self.extras = Dictionary(
+            uniqueKeysWithValues: extras.map { ($0, SampleHistory(capacity: Self.stateCapacity)) }
+        )
         self.cameras = Dictionary(uniqueKeysWithValues: cameras.map { ($0, CameraTrack()) })
         self.maximumSkew = maximumSkew
     }
@@ -143,6 +157,11 @@ package struct ObservationBuffers: Sendable {
         clawsArrived = now
     }
 
+    package mutating func extraArrived(_ values: [Float], _ extra: Extra, at now: MonotonicInstant) {
+        extras[extra]?.append(stamp: now.nanoseconds, values: values)
+        extrasArrived[extra] = now
+    }
+
     package var latestJoints: [Float]? { joints.latest }
     package var latestClaws: [Float]? { claws.latest }
 
@@ -151,6 +170,7 @@ package struct ObservationBuffers: Sendable {
         var heard: [String: MonotonicInstant?] = cameras.mapValues(\.arrived)
         heard["joints"] = .some(jointsArrived)
         heard["claws"] = .some(clawsArrived)
+        for extra in extras.keys { heard[extra.rawValue] = .some(extrasArrived[extra]) }
         return heard
     }
 
@@ -177,9 +197,15 @@ package struct ObservationBuffers: Sendable {
             let claws = claws.value(at: reference), let captured = clock.instant(of: reference)
         else { return nil }
         let skew = max(.nanoseconds(newest - oldest), max(joints.distance, claws.distance))
+        var others: [Extra: [Float]] = [:]
+        for (extra, history) in extras {
+            guard let value = history.value(at: captured.nanoseconds) else { return nil }
+            others[extra] = value.values
+        }
         return Aligned(
             frames: frames,
             state: joints.values + claws.values,
+            extras: others,
             capturedAt: captured,
             stamp: reference,
             skew: skew

@@ -10,6 +10,13 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var clawState: String
         package var armCommand: String
         package var clawCommand: String
+        /// `std_msgs/Float64MultiArray` of three, rad/s and m/s²; only robots that offer the component `IMU`.
+        package var angularVelocity: String?
+        package var linearAcceleration: String?
+        /// `ocs2_msgs/mpc_observation`; only robots that offer the component `Com_z_pitch`.
+        package var bodyState: String?
+        /// `geometry_msgs/Twist`; only robots that accept `Cmd_pose_z` and `Cmd_pose_pitch`.
+        package var baseCommand: String?
     }
 
     /// The arms, left 1 to 7 then right 1 to 7.
@@ -18,12 +25,20 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var minimumRad: [Float]
         package var maximumRad: [Float]
         package var maximumVelocityRadS: [Float]
+        package var maximumAccelerationRadS2: [Float]
         package var homeRad: [Float]
         package var homingVelocityRadS: Float
         /// How near every joint must be to count as home.
         package var arrivalToleranceRad: Float
         /// How far the first way point of an episode may be from the measured pose.
         package var firstActionToleranceRad: Float
+    }
+
+    /// Height (m) and pitch (rad) of the base, on robots that are commanded so.
+    package struct Base: Sendable, Codable, Equatable {
+        package var minimum: [Float]
+        package var maximum: [Float]
+        package var maximumVelocity: [Float]
     }
 
     /// Left claw, then right.
@@ -53,11 +68,19 @@ package struct RobotProfile: Sendable, Codable, Equatable {
             case armMode = "arm_mode"
             /// `std_srvs/SetBool`
             case setBool = "set_bool"
+            /// `std_srvs/SetBool` or `kuavo_msgs/changeLbQuickModeSrv`, whichever the robot has (it is asked).
+            case quickMode = "quick_mode"
         }
 
         package var service: String
         package var kind: Kind
         package var value: Int32
+        /// Names of the same service on other generations, tried in order when `service` is not there.
+        package var alternatives: [String]?
+        /// The robot may lack the service; the call is then left out with a warning.
+        package var isOptional: Bool?
+
+        package var names: [String] { [service] + (alternatives ?? []) }
     }
 
     package struct Limits: Sendable, Codable, Equatable {
@@ -66,6 +89,10 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         /// Images further apart than this never form one observation.
         package var maximumSkewMs: Double
         package var holdMs: Double
+        /// Hold while the gateway is known to be unreachable.
+        package var linkHoldMs: Double
+        package var staleActionMs: Double
+        package var clockJumpMs: Double
         package var stopMs: Double
     }
 
@@ -80,10 +107,13 @@ package struct RobotProfile: Sendable, Codable, Equatable {
     package var topics: Topics
     /// Arm joints in `sensorsData.joint_data`.
     package var jointIndices: [Int]
-    package var stateNames: [String]
-    package var actionNames: [String]
+    /// What the robot can measure; a checkpoint reads all of it or a part.
+    package var stateComponents: [StateComponent]
+    /// What the robot can be told; a checkpoint must command both arms.
+    package var actionComponents: [ActionComponent]
     package var arm: Arm
     package var claw: Claw
+    package var base: Base?
     package var cameras: [Camera]
     package var prepare: [ModeCall]
     package var handBack: [ModeCall]
@@ -92,7 +122,6 @@ package struct RobotProfile: Sendable, Codable, Equatable {
 
     package var armJoints: Range<Int> { 0..<jointIndices.count }
     package var claws: Range<Int> { jointIndices.count..<jointIndices.count + claw.stateIndices.count }
-    package var dimensions: Int { actionNames.count }
 
     /// What does not fit together; empty for a usable profile.
     package var problems: [String] {
@@ -106,14 +135,12 @@ package struct RobotProfile: Sendable, Codable, Equatable {
             ("arm.command_names", arm.commandNames.count), ("arm.minimum_rad", arm.minimumRad.count),
             ("arm.maximum_rad", arm.maximumRad.count), ("arm.home_rad", arm.homeRad.count),
             ("arm.maximum_velocity_rad_s", arm.maximumVelocityRadS.count),
+            ("arm.maximum_acceleration_rad_s2", arm.maximumAccelerationRadS2.count),
         ]
         for (name, count) in lists where count != joints {
             problems.append("\(name) has \(count) entries, joint_indices has \(joints)")
         }
-        for (name, names) in [("state_names", stateNames), ("action_names", actionNames)]
-        where names.count != joints + claw.stateIndices.count {
-            problems.append("\(name) has \(names.count) entries, the robot has \(joints + claw.stateIndices.count)")
-        }
+        problems += componentProblems
         if problems.isEmpty {
             for joint in 0..<joints {
                 let range = (arm.minimumRad[joint], arm.maximumRad[joint])
@@ -121,8 +148,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
                 if !(range.0...max(range.0, range.1) ~= arm.homeRad[joint]) {
                     problems.append("\(arm.commandNames[joint]): home is outside the limits")
                 }
-                if !(arm.maximumVelocityRadS[joint] > 0) {
-                    problems.append("\(arm.commandNames[joint]): maximum velocity must be positive")
+                if !(arm.maximumVelocityRadS[joint] > 0 && arm.maximumAccelerationRadS2[joint] > 0) {
+                    problems.append("\(arm.commandNames[joint]): maximum velocity and acceleration must be positive")
                 }
             }
         }

@@ -8,7 +8,7 @@ import DequeModule
 /// in a file is sent again after a crash, which the control plane's ledger makes harmless.
 package struct SpoolState: Sendable {
     package struct Limits: Sendable {
-        /// Bytes of all files (`--spool-limit`); beyond it the oldest details go, episodes last.
+        /// Bytes of all files (`--spool-limit-mb`); beyond it the oldest details go, episodes last.
         package var bytes: Int
         /// A file that has grown to this is followed by another one: the unit in which details are given up.
         package var segmentBytes: Int

@@ -5,62 +5,55 @@ package import GrootCore
 package import Logging
 import Synchronization
 
-/// What one episode's requests added up to.
-package struct UplinkTally: Sendable {
-    package var observations: UInt64 = 0
-    /// Records written with status OK.
-    package var applied: UInt64 = 0
-    package var failed: UInt64 = 0
-    /// Capture until merge, of the applied ones.
-    package var latencies: [Duration] = []
-    package var workers: [String: Int] = [:]
-    package var lastObservation: MonotonicInstant?
-    package var lastChunk: MonotonicInstant?
-
-    package init() {}
-
-    /// Quantile of the latencies, nil without any.
-    package func latency(_ quantile: Double) -> Duration? {
-        guard !latencies.isEmpty else { return nil }
-        let rank = Int((Double(latencies.count) * quantile).rounded(.up))
-        return latencies.sorted()[min(max(rank - 1, 0), latencies.count - 1)]
-    }
-}
-
 /// Keeps the plan filled during one episode: observation out, chunk in, record written.
 ///
 /// Runs as one task, one request in flight. A failed request costs a pause and a newer observation,
 /// never the episode.
 package final class EpisodeUplink: Sendable {
     package struct Configuration: Sendable {
-        package var robot: String
         package var episode: String
-        package var task: String
         package var mode: RequestPlanner.Mode
-        package var threshold: Double
+        package var threshold: RequestPlanner.Threshold
         package var chunkSize: Int
         package var requestTimeout: Duration
-        package var rotatesHeadCamera: Bool
-        package var seed: UInt64
+        package var shape = ChunkShape()
+        /// The policy continues a prefix; decided by mode and checkpoint.
+        package var sendsPrefix: Bool
+        package var hedges = false
+        /// Rows of a prefix behind the frozen ones.
+        package var prefixOverlap = 0
+        package var encoder: ObservationEncoder.Configuration
+        /// Names of the control loop's dimensions.
+        package var controlNames: [String]
     }
+
+    /// Failed requests in a row after which the gateway counts as lost.
+    package static let failuresUntilLost = 2
 
     private let configuration: Configuration
     private let policy: PolicyDescription
-    private let env: GrabBoxMpcEnv
+    private let env: any ObservationSource
     private let control: ControlThread
     private let gateway: GatewayClient
     private let spool: TelemetrySpool
+    private let memory: LatencyMemory
+    private let events: EventLog
+    private let encoder: ObservationEncoder
     private let logger: Logger
     private let state = Mutex(UplinkTally())
-    private let headKeys: Set<String>
+    /// Waits for an operator before a chunk is executed (`--pause-before-chunk`).
+    private let approval: (@Sendable () async -> Void)?
 
     package init(
         configuration: Configuration,
         policy: PolicyDescription,
-        env: GrabBoxMpcEnv,
+        env: any ObservationSource,
         control: ControlThread,
         gateway: GatewayClient,
         spool: TelemetrySpool,
+        memory: LatencyMemory,
+        events: EventLog,
+        approval: (@Sendable () async -> Void)? = nil,
         logger: Logger
     ) {
         self.configuration = configuration
@@ -69,8 +62,11 @@ package final class EpisodeUplink: Sendable {
         self.control = control
         self.gateway = gateway
         self.spool = spool
+        self.memory = memory
+        self.events = events
+        self.approval = approval
         self.logger = logger
-        self.headKeys = Set(env.profile.cameras.filter(\.isHead).map(\.key))
+        self.encoder = ObservationEncoder(configuration: configuration.encoder, policy: policy, profile: env.profile)
     }
 
     package var tally: UplinkTally { state.withLock { $0 } }
@@ -82,15 +78,24 @@ package final class EpisodeUplink: Sendable {
         var planner = RequestPlanner(
             mode: configuration.mode,
             threshold: configuration.threshold,
-            chunkSize: configuration.chunkSize
+            chunkSize: configuration.shape.rows(of: configuration.chunkSize),
+            latencies: memory.current.ask
         )
         var lastCapture = start
         var failures = RateLimit(every: .seconds(1))
+        var lost = 0
         var index: UInt64 = 0
+        defer { control.isLinkLost.store(false, ordering: .relaxed) }
         while !Task.isCancelled {
             guard let status = control.status.peek() else { return }
+            if status.phase == .paused {
+                // Cancellation ends the loop at its head.
+                try? await Task.sleep(for: .milliseconds(20))
+                continue
+            }
             let runway = status.phase == .waitingForFirstChunk ? .zero : status.runway
-            if case .wait(let pause) = planner.decide(runway: runway, at: .now()) {
+            let asked = MonotonicInstant.now()
+            if case .wait(let pause) = planner.decide(runway: runway, at: asked) {
                 // Cancellation ends the loop at its head.
                 try? await Task.sleep(for: min(pause, .milliseconds(50)))
                 continue
@@ -99,11 +104,16 @@ package final class EpisodeUplink: Sendable {
             lastCapture = observation.capturedAt
             index += 1
             do {
-                try await exchange(observation, index: index)
-                planner.succeeded()
+                let hint = try await exchange(observation, index: index, asked: asked)
+                planner.succeeded(at: .now())
+                if lost >= Self.failuresUntilLost { await linkChanged(isLost: false, error: nil) }
+                lost = 0
+                if let hint { planner.askedToWait(hint, runway: runwayNow, at: .now()) }
             } catch {
                 if Task.isCancelled || error is CancellationError { return }
                 planner.failed(at: .now(), jitter: .random(in: 0...1))
+                lost = GatewayClient.isLoss(error) ? lost + 1 : 0
+                if lost == Self.failuresUntilLost { await linkChanged(isLost: true, error: error) }
                 if let suppressed = failures.admit(at: .now()) {
                     logger.warning(
                         "an inference failed; asking again with a newer observation",
@@ -114,17 +124,27 @@ package final class EpisodeUplink: Sendable {
         }
     }
 
+    private func linkChanged(isLost: Bool, error: (any Error)?) async {
+        control.isLinkLost.store(isLost, ordering: .relaxed)
+        await events.happened(
+            .link,
+            isLost ? "gateway_lost" : "gateway_back",
+            error.map { "\($0)" } ?? "",
+            episode: configuration.episode
+        )
+    }
+
     /// The newest camera set while it is at most one camera period old, else the next one.
     ///
     /// In sync mode always the next one, because the newest may show the robot still moving.
-    private func observe(after last: MonotonicInstant) async -> GrabBoxMpcEnv.Aligned? {
+    private func observe(after last: MonotonicInstant) async -> ObservationBuffers.Aligned? {
         let asked = MonotonicInstant.now()
         var floor = last
-        if configuration.mode == .async, let newest = env.newest(), newest.capturedAt > last {
+        if configuration.mode == .sync {
+            floor = max(floor, asked)
+        } else if let newest = env.newest(), newest.capturedAt > last {
             if asked - newest.capturedAt <= env.cameraPeriod { return newest }
             floor = newest.capturedAt
-        } else if configuration.mode == .sync {
-            floor = max(floor, asked)
         }
         var silence = RateLimit(every: .seconds(1))
         _ = silence.admit(at: asked)
@@ -143,14 +163,34 @@ package final class EpisodeUplink: Sendable {
         return nil
     }
 
-    private func exchange(_ observation: GrabBoxMpcEnv.Aligned, index: UInt64) async throws {
+    /// - Returns: how long the gateway wants to be left alone.
+    private func exchange(
+        _ observation: ObservationBuffers.Aligned,
+        index: UInt64,
+        asked: MonotonicInstant
+    ) async throws -> Duration? {
         let encodeStart = MonotonicInstant.now()
-        let request = encode(observation, index: index)
+        let capturedTick = control.clock.tick(of: observation.capturedAt)
+        var request = try encoder.request(observation, index: index, capturedTick: capturedTick)
+        if configuration.sendsPrefix,
+            let prefix = RealTimeChunking.prefix(
+                from: control.board,
+                capturedAt: capturedTick,
+                delay: memory.current.merge.value(RealTimeChunking.quantile),
+                overlap: configuration.prefixOverlap,
+                policy: policy,
+                order: configuration.controlNames
+            )
+        {
+            request.prefix = prefix
+        }
         let sent = MonotonicInstant.now()
         let runway = runwayNow
+        let imageBytes = request.images.reduce(0) { $0 + $1.data.count }
         state.withLock {
             $0.observations += 1
             $0.lastObservation = sent
+            $0.imageBytes += UInt64(imageBytes)
         }
         var record = Groot_V1_InferenceRecord()
         record.episodeID = configuration.episode
@@ -161,41 +201,47 @@ package final class EpisodeUplink: Sendable {
         record.runwayAtSendNs = runway.nanoseconds
         record.skewNs = UInt64(max(0, observation.skew.nanoseconds))
         record.encodeNs = UInt64(max(0, (sent - encodeStart).nanoseconds))
-        record.requestBytes = UInt64(request.images.reduce(0) { $0 + $1.data.count } + 4 * request.stateValues.count)
+        record.requestBytes = UInt64(imageBytes + 4 * request.stateValues.count)
+        record.prefixRows = request.prefix.rows
+        record.frozenRows = request.prefix.frozenRows
         do {
-            let answer = try await gateway.infer(request, runway: runway, timeout: configuration.requestTimeout)
+            let answer = try await gateway.infer(
+                request,
+                runway: runway,
+                timeout: timeLimit(for: observation, at: sent),
+                hedge: hedgePause
+            )
             let received = MonotonicInstant.now()
             record.worker = answer.worker
             record.attempts = answer.attempts
+            record.hedged = answer.wasHedged
             record.roundTripNs = UInt64((received - sent).nanoseconds)
             record.timings = answer.response.timings
             record.batchSize = answer.response.batchSize
             record.rows = answer.response.rows
-            let chunk = try InferenceAnswer.chunk(
-                answer.response,
-                requestID: request.requestID,
-                order: env.profile.actionNames
-            )
-            let report = try await merge(chunk, observation: observation, id: index)
+            let report = try await apply(answer, to: request, of: observation, capturedTick: capturedTick, id: index)
             record.runwayAtArrivalNs = report.runwayAtArrival.nanoseconds
             guard case .applied(let stale)? = report.result else {
-                throw RPCError(
-                    code: .aborted,
-                    message:
-                        "the chunk was not applied: \(report.result.map { "\($0)" } ?? "the episode had ended or the gate refused it")"
-                )
+                let reason = report.result.map { "\($0)" } ?? "the episode had ended or the gate refused it"
+                throw RPCError(code: .aborted, message: "the chunk was not applied: \(reason)")
             }
             record.staleRows = UInt32(stale)
             record.status = "OK"
             let merged = MonotonicInstant.now()
-            record.latencyNs = UInt64((merged - observation.capturedAt).nanoseconds)
+            let latency = merged - observation.capturedAt
+            record.latencyNs = UInt64(latency.nanoseconds)
+            memory.record(merge: latency, ask: merged - asked)
             state.withLock {
                 $0.applied += 1
-                $0.latencies.append(merged - observation.capturedAt)
+                $0.hedged += answer.wasHedged ? 1 : 0
+                $0.latencies.append(latency)
+                $0.runwaysAtArrival.append(report.runwayAtArrival)
+                $0.borderSteps.append(report.borderStep)
                 $0.workers[answer.worker, default: 0] += 1
                 $0.lastChunk = merged
             }
             await spool.append(record)
+            return answer.nextObservationAfter
         } catch {
             // The episode ended while the request was on its way: neither a failure nor an inference.
             if Task.isCancelled, record.runwayAtArrivalNs == 0, !(error is AgentError) { throw CancellationError() }
@@ -210,47 +256,53 @@ package final class EpisodeUplink: Sendable {
         }
     }
 
-    private func encode(_ observation: GrabBoxMpcEnv.Aligned, index: UInt64) -> Groot_V1_InferRequest {
-        var request = Groot_V1_InferRequest()
-        request.robot = configuration.robot
-        request.requestID = UUID().uuidString.lowercased()
-        request.checkpoint = policy.checkpoint
-        request.observationIndex = index
-        request.capturedTick = UInt64(max(0, control.clock.tick(of: observation.capturedAt)))
-        request.capturedAtNs = observation.capturedAt.nanoseconds
-        request.task = configuration.task
-        request.stateNames = env.profile.stateNames
-        request.stateValues = observation.state
-        request.maxRows = UInt32(configuration.chunkSize)
-        request.noiseSeed = NoiseSeed.of(episode: configuration.seed, observation: index)
-        request.images = policy.images.compactMap { input in
-            guard var frame = observation.frames[input.key] else { return nil }
-            frame = frame.resized(width: input.width, height: input.height)
-            if configuration.rotatesHeadCamera, headKeys.contains(input.key) { frame = frame.rotated180() }
-            var image = Groot_V1_Image()
-            image.key = input.key
-            image.encoding = .rgb8
-            image.width = UInt32(frame.width)
-            image.height = UInt32(frame.height)
-            image.data = Data(frame.pixels)
-            return image
-        }
-        return request
+    /// An answer whose last row lies in the past is worth nothing: it is not waited for.
+    private func timeLimit(for observation: ObservationBuffers.Aligned, at now: MonotonicInstant) -> Duration {
+        guard configuration.mode != .sync else { return configuration.requestTimeout }
+        let motion = Duration.milliseconds(100) * configuration.shape.rows(of: configuration.chunkSize)
+        let useful = motion - (now - observation.capturedAt)
+        return min(configuration.requestTimeout, max(useful, .milliseconds(100)))
+    }
+
+    /// A second request is worth its cost once the first takes longer than nearly all before.
+    private var hedgePause: Duration? {
+        guard configuration.hedges else { return nil }
+        return memory.current.ask.value(0.95) ?? .milliseconds(300)
     }
 
     /// Hands the chunk to the control thread and waits for its verdict, at most a few ticks.
-    private func merge(
-        _ chunk: ActionChunk,
-        observation: GrabBoxMpcEnv.Aligned,
+    private func apply(
+        _ answer: GatewayClient.Answer,
+        to request: Groot_V1_InferRequest,
+        of observation: ObservationBuffers.Aligned,
+        capturedTick: Int64,
         id: UInt64
     ) async throws -> MergeReport {
+        let profile = env.profile
+        let measured =
+            observation.state + Array(repeating: 0, count: configuration.controlNames.count - observation.state.count)
+        let fallback = Dictionary(uniqueKeysWithValues: zip(configuration.controlNames, measured))
+            .filter { !policy.actionNames.contains($0.key) }
+        let whole = try InferenceAnswer.chunk(
+            answer.response,
+            requestID: request.requestID,
+            order: configuration.controlNames,
+            fallback: fallback
+        )
+        let shape = configuration.shape
+        guard var chunk = shape.selected(whole) else {
+            throw RPCError(code: .aborted, message: "--chunk-start \(shape.start) leaves no row of \(whole.rows)")
+        }
+        if let approval { await approval() }
+        let isSync = configuration.mode == .sync
+        if isSync { chunk = shape.paced(chunk, from: measured, arms: profile.armJoints) }
         control.commands.push(
             .merge(
                 ChunkArrival(
                     id: id,
                     chunk: chunk,
-                    capturedTick: configuration.mode == .sync ? nil : control.clock.tick(of: observation.capturedAt),
-                    measured: observation.state
+                    capturedTick: isSync ? nil : capturedTick + Int64(shape.start * shape.ticksPerRow),
+                    measured: measured
                 )
             )
         )

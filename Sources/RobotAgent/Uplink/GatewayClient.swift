@@ -1,139 +1,174 @@
-import Foundation
 import GRPCCore
-import GRPCNIOTransportHTTP2
 package import GrootAPI
 package import GrootCore
 package import GrootSecurity
+package import Logging
+import Synchronization
 
-/// The gateway as one robot sees it: gRPC on one connection that repairs itself, in cleartext or both ways authenticated.
+/// The gateways of one robot: requests stay with one of them and go to the next when it fails.
 ///
-/// `run` must be running for anything else to work.
-package struct GatewayClient: FleetReporting {
-    private let client: GRPCClient<HTTP2ClientTransport.Posix>
-    private let robot: String
-    private let checkpoint: String?
+/// Any task. `run` must be running for anything else to work.
+package final class GatewayClient: FleetReporting {
+    package typealias Answer = GatewayLink.Answer
 
-    /// Time a control-plane call may take.
-    private static let controlPlaneTimeout: Duration = .seconds(10)
+    private let links: [GatewayLink]
+    private let choice: Mutex<GatewayChoice>
+    private let logger: Logger
 
     /// - Parameters:
     ///   - checkpoint: what requests select; nil takes what the workers serve.
     ///   - tls: whom to believe; nil speaks cleartext.
     package init(
-        endpoint: GrootCore.Endpoint,
+        endpoints: [GrootCore.Endpoint],
         robot: String,
         checkpoint: String?,
-        tls: FleetTLS? = nil
+        tls: FleetTLS? = nil,
+        logger: Logger
     ) throws(AgentError) {
-        self.robot = robot
-        self.checkpoint = checkpoint
-        do {
-            let target: any ResolvableTarget =
-                switch endpoint {
-                case .unix(let path): .unixDomainSocket(path: path)
-                case .tcp(let host, let port) where host.contains(":"): .ipv6(address: host, port: port)
-                case .tcp(let host, let port): .dns(host: host, port: port)
-                }
-            // A robot in motion cannot wait for gRPC's usual second to two minutes between two attempts.
-            let transport = try HTTP2ClientTransport.Posix(
-                target: target,
-                transportSecurity: tls?.client(to: endpoint.host, expecting: [.gateway]) ?? .plaintext,
-                config: .defaults {
-                    $0.backoff = .init(initial: .milliseconds(50), max: .seconds(1), multiplier: 1.6, jitter: 0.2)
-                }
-            )
-            client = GRPCClient(transport: transport)
-        } catch {
-            throw AgentError(.usage, "the gateway address \(endpoint) cannot be used", cause: error)
+        guard !endpoints.isEmpty else { throw AgentError(.usage, "--gateway names no gateway") }
+        links = try endpoints.map { endpoint throws(AgentError) in
+            try GatewayLink(endpoint: endpoint, robot: robot, checkpoint: checkpoint, tls: tls)
         }
+        choice = Mutex(GatewayChoice(count: endpoints.count))
+        self.logger = logger
     }
 
     package func run() async throws {
-        try await client.runConnections()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for link in links { group.addTask { try await link.run() } }
+            try await group.waitForAll()
+        }
     }
 
     package func shutdown() {
-        client.beginGracefulShutdown()
+        for link in links { link.shutdown() }
     }
 
     /// What the workers serve.
     package func describe(timeout: Duration) async throws -> [PolicyDescription] {
-        var options = CallOptions.defaults
-        options.timeout = timeout
-        let response = try await Groot_V1_Inference.Client(wrapping: client)
-            .describe(Groot_V1_DescribeRequest(), metadata: identity, options: options)
-        return try response.policies.map { try PolicyDescription($0) }
+        try await calling { try await $0.describe(timeout: timeout) }
     }
 
-    /// Answer of `infer` with what the gateway adds to it.
-    package struct Answer: Sendable {
-        package var response: Groot_V1_InferResponse
-        package var worker: String
-        package var attempts: UInt32
+    /// - Parameters:
+    ///   - runway: motion time left at sending; never negative on the wire.
+    ///   - hedge: time without an answer after which the request is sent a second time; the first answer wins.
+    package func infer(
+        _ request: Groot_V1_InferRequest,
+        runway: Duration,
+        timeout: Duration,
+        hedge: Duration? = nil
+    ) async throws -> Answer {
+        guard let hedge, hedge < timeout else {
+            return try await calling { try await $0.infer(request, runway: runway, timeout: timeout) }
+        }
+        return try await hedged(request, runway: runway, timeout: timeout, after: hedge)
     }
 
-    /// - Parameter runway: motion time left at sending; never negative on the wire.
-    package func infer(_ request: Groot_V1_InferRequest, runway: Duration, timeout: Duration) async throws -> Answer {
-        var options = CallOptions.defaults
-        options.timeout = timeout
-        options.waitForReady = false
-        var metadata = identity
-        metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
-        metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
-        metadata.addString(request.requestID, forKey: MetadataKey.requestID)
-        return try await Groot_V1_Inference.Client(wrapping: client)
-            .infer(request, metadata: metadata, options: options) { response in
-                let message = try response.message
-                let attempts = response.metadata.text(MetadataKey.attempts).flatMap(UInt32.init)
-                return Answer(
-                    response: message,
-                    worker: response.metadata.text(MetadataKey.worker) ?? message.worker,
-                    attempts: attempts ?? 1
-                )
+    private func hedged(
+        _ request: Groot_V1_InferRequest,
+        runway: Duration,
+        timeout: Duration,
+        after pause: Duration
+    ) async throws -> Answer {
+        enum Event: Sendable {
+            case answered(Answer)
+            case failed(any Error)
+            case due
+        }
+        let first = choice.withLock { $0.current }
+        return try await withThrowingTaskGroup(of: Event.self) { group in
+            func send(_ index: Int, runway: Duration, timeout: Duration) {
+                group.addTask { [self] in
+                    do {
+                        return .answered(
+                            try await on(index) { try await $0.infer(request, runway: runway, timeout: timeout) }
+                        )
+                    } catch {
+                        return .failed(error)
+                    }
+                }
             }
+            defer { group.cancelAll() }
+            send(first, runway: runway, timeout: timeout)
+            group.addTask {
+                try await Task.sleep(for: pause)
+                return .due
+            }
+            var isHedged = false
+            var running = 1
+            while let event = try await group.next() {
+                switch event {
+                case .answered(var answer):
+                    answer.wasHedged = isHedged
+                    return answer
+                case .due:
+                    isHedged = true
+                    running += 1
+                    let other = choice.withLock { $0.alternative(to: first, at: .now()) } ?? first
+                    send(other, runway: runway - pause, timeout: timeout - pause)
+                case .failed(let error):
+                    running -= 1
+                    // The twin may still answer; a failure before the hedge is the caller's to repeat.
+                    if running == 0 || !isHedged { throw error }
+                }
+            }
+            throw RPCError(code: .cancelled, message: "the request was cancelled")
+        }
     }
 
     package func register(_ request: Groot_V1_RegisterRobotRequest) async throws {
-        _ = try await fleet.registerRobot(request, metadata: identity, options: controlPlane)
+        try await calling { try await $0.register(request) }
     }
 
     package func start(_ request: Groot_V1_StartEpisodeRequest) async throws {
-        _ = try await fleet.startEpisode(request, metadata: identity, options: controlPlane)
+        try await calling { try await $0.start(request) }
     }
 
     package func finish(_ request: Groot_V1_FinishEpisodeRequest) async throws {
-        _ = try await fleet.finishEpisode(request, metadata: identity, options: controlPlane)
+        try await calling { try await $0.finish(request) }
     }
 
     package func report(_ request: Groot_V1_ReportTelemetryRequest) async throws -> UInt64 {
-        try await fleet.reportTelemetry(request, metadata: identity, options: controlPlane).committedSequence
+        try await calling { try await $0.report(request) }
     }
 
-    private var fleet: Groot_V1_Fleet.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
-
-    private var controlPlane: CallOptions {
-        var options = CallOptions.defaults
-        options.timeout = Self.controlPlaneTimeout
-        return options
+    package func runConfig(_ request: Groot_V1_AssignRunConfigRequest) async throws -> Groot_V1_AssignRunConfigResponse
+    {
+        try await calling { try await $0.runConfig(request) }
     }
 
-    private var identity: Metadata {
-        var metadata: Metadata = [:]
-        metadata.addString(robot, forKey: MetadataKey.robot)
-        if let checkpoint { metadata.addString(checkpoint, forKey: MetadataKey.checkpoint) }
-        return metadata
+    private func calling<Value: Sendable>(
+        _ body: @Sendable (GatewayLink) async throws -> Value
+    ) async throws -> Value {
+        try await on(choice.withLock { $0.current }, body)
     }
-}
 
-extension GrootCore.Endpoint {
-    /// What the gateway's certificate must carry; a unix socket has no name.
-    fileprivate var host: String? {
-        if case .tcp(let host, _) = self { host } else { nil }
+    private func on<Value: Sendable>(
+        _ index: Int,
+        _ body: @Sendable (GatewayLink) async throws -> Value
+    ) async throws -> Value {
+        do {
+            let value = try await body(links[index])
+            choice.withLock { $0.succeeded(index) }
+            return value
+        } catch {
+            guard Self.isLoss(error), !Task.isCancelled else { throw error }
+            let (moved, current) = choice.withLock { ($0.failed(index, at: .now()), $0.current) }
+            if moved {
+                logger.warning(
+                    "a gateway does not answer; requests go to the next one",
+                    metadata: [
+                        "peer": "\(links[index].endpoint)", "next": "\(links[current].endpoint)", "error": "\(error)",
+                    ]
+                )
+            }
+            throw error
+        }
     }
-}
 
-extension Metadata {
-    fileprivate func text(_ key: String) -> String? {
-        self[stringValues: key].first { _ in true }
+    /// Whether an error says that the gateway itself cannot be reached, rather than that it refused.
+    package static func isLoss(_ error: any Error) -> Bool {
+        guard let error = error as? RPCError else { return false }
+        return error.code == .unavailable || error.code == .deadlineExceeded
     }
 }

@@ -4,10 +4,12 @@ package import GrootCore
 
 /// Turns an answer into a chunk in the robot's own order, or refuses it before it can reach the plan.
 package enum InferenceAnswer {
+    /// - Parameter fallback: values of actions that the policy may leave out.
     package static func chunk(
         _ response: Groot_V1_InferResponse,
         requestID: String,
-        order: [String]
+        order: [String],
+        fallback: [String: Float] = [:]
     ) throws -> ActionChunk {
         guard response.requestID == requestID else {
             throw RPCError(code: .dataLoss, message: "the answer belongs to request \(response.requestID)")
@@ -24,17 +26,23 @@ package enum InferenceAnswer {
         guard response.values.allSatisfy(\.isFinite) else {
             throw RPCError(code: .dataLoss, message: "an action is not finite")
         }
-        let columns = try order.map { name in
-            guard let column = response.actionNames.firstIndex(of: name) else {
+        let columns: [Int?] = try order.map { name in
+            if let column = response.actionNames.firstIndex(of: name) { return column }
+            // What the policy does not command stays where it is.
+            guard fallback[name] != nil else {
                 throw RPCError(
                     code: .dataLoss,
                     message: "no action \(name) in [\(response.actionNames.joined(separator: ", "))]"
                 )
             }
-            return column
+            return nil
         }
         let width = response.actionNames.count
-        let values = (0..<rows).flatMap { row in columns.map { response.values[row * width + $0] } }
+        let values = (0..<rows).flatMap { row in
+            zip(order, columns).map { name, column in
+                column.map { response.values[row * width + $0] } ?? fallback[name] ?? 0
+            }
+        }
         guard
             let chunk = ActionChunk(
                 names: order,

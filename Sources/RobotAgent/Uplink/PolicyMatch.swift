@@ -36,15 +36,26 @@ package enum PolicyMatch {
         chunkSize: Int?
     ) -> [String] {
         var problems: [String] = []
-        func compare(_ what: String, _ wanted: [String], _ offered: [String], ordered: Bool) {
-            guard ordered ? wanted != offered : Set(wanted) != Set(offered) else { return }
+        /// The policy may use a part of what the robot has, never more.
+        func compare(_ what: String, _ wanted: [String], _ offered: [String], required: [String] = []) {
+            let surplus = wanted.filter { !offered.contains($0) }
+            let lacking = required.filter { !wanted.contains($0) }
+            guard !surplus.isEmpty || !lacking.isEmpty else { return }
+            let detail =
+                surplus.isEmpty
+                ? "the checkpoint does not command \(lacking.joined(separator: ", "))"
+                : "the robot has no \(surplus.joined(separator: ", "))"
             problems.append(
-                "\(what): checkpoint \(policy.checkpoint) has [\(wanted.joined(separator: ", "))], "
+                "\(what): \(detail); checkpoint \(policy.checkpoint) has [\(wanted.joined(separator: ", "))], "
                     + "robot \(profile.name) has [\(offered.joined(separator: ", "))]"
             )
         }
-        compare("state", policy.stateNames, profile.stateNames, ordered: false)
-        compare("action", policy.actionNames, profile.actionNames, ordered: false)
+        compare("state", policy.stateNames, profile.stateNames)
+        let claws = ActionComponent.leftClaw.names + ActionComponent.rightClaw.names
+        let arms = ActionComponent.leftArm.names + ActionComponent.rightArm.names
+        // One claw without the other would leave the other to chance.
+        let required = arms + (claws.contains(where: policy.actionNames.contains) ? claws : [])
+        compare("action", policy.actionNames, profile.actionNames, required: required)
         let cameras = Set(profile.cameras.map(\.key))
         let missing = policy.images.map(\.key).filter { !cameras.contains($0) }
         if !missing.isEmpty {

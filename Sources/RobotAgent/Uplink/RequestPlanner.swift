@@ -2,15 +2,35 @@ package import GrootCore
 
 /// Decides when the next observation is due. Pure; owned by the uplink task.
 ///
-/// `threshold` counts unexecuted motion time: an observation is due when the runway is shorter than
-/// `threshold * chunkSize * 100 ms`. A **larger** threshold asks earlier and more often (the ancestor's
-/// guide says the opposite). One request is in flight at a time.
+/// The threshold counts unexecuted motion time (the *slack*): an observation is due when the runway is
+/// shorter than the slack. A **larger** threshold asks earlier and more often (the ancestor's guide says
+/// the opposite). One request is in flight at a time.
 package struct RequestPlanner: Sendable {
     package enum Mode: String, Sendable, CaseIterable {
-        /// Infer while the robot moves.
+        /// Infer while the robot moves; overlapping targets are aggregated.
         case async
         /// Infer when nothing is left, stand still meanwhile.
         case sync
+        /// Infer while the robot moves; the policy continues what is already being executed.
+        case rtc
+    }
+
+    package enum Threshold: Sendable, Equatable {
+        /// Share of a chunk's motion time, more than 0, at most 1.
+        case fixed(Double)
+        /// As much slack as keeps the runway at arrival above `Auto.margin` in `Auto.quantile` of the requests.
+        case auto
+    }
+
+    /// Settings of the adaptive threshold.
+    package enum Auto {
+        package static let quantile = 0.95
+        /// Motion time that should be left when the answer arrives.
+        package static let margin = Duration.milliseconds(200)
+        /// Bounds as shares of a chunk's motion time.
+        package static let bounds = 0.25...0.9
+        /// Used until something was measured.
+        package static let initial = 0.5
     }
 
     package enum Decision: Equatable, Sendable {
@@ -21,21 +41,52 @@ package struct RequestPlanner: Sendable {
     /// First and last pause after a failed request.
     package static let pauses: (first: Duration, last: Duration) = (.milliseconds(20), .milliseconds(200))
 
-    private let threshold: Duration
+    private let mode: Mode
+    private let threshold: Threshold
+    private let chunk: Duration
+    private var latencies: DecayingPercentile
     private var failures = 0
     private var notBefore: MonotonicInstant?
+    private var askedAt: MonotonicInstant?
 
-    package init(mode: Mode, threshold: Double, chunkSize: Int) {
-        self.threshold = mode == .sync ? .zero : .milliseconds(100) * (threshold * Double(chunkSize))
+    /// - Parameter latencies: what earlier episodes measured, for the adaptive threshold.
+    package init(
+        mode: Mode,
+        threshold: Threshold,
+        chunkSize: Int,
+        latencies: DecayingPercentile = DecayingPercentile()
+    ) {
+        self.mode = mode
+        self.threshold = threshold
+        self.chunk = .milliseconds(100) * chunkSize
+        self.latencies = latencies
     }
 
-    package func decide(runway: Duration, at now: MonotonicInstant) -> Decision {
+    /// Runway below which an observation is due.
+    package var slack: Duration {
+        guard mode != .sync else { return .zero }
+        switch threshold {
+        case .fixed(let share): return chunk * share
+        case .auto:
+            guard let latency = latencies.value(Auto.quantile) else { return chunk * Auto.initial }
+            return min(max(latency + Auto.margin, chunk * Auto.bounds.lowerBound), chunk * Auto.bounds.upperBound)
+        }
+    }
+
+    package mutating func decide(runway: Duration, at now: MonotonicInstant) -> Decision {
         if let notBefore, now < notBefore { return .wait(notBefore - now) }
-        // In sync mode the runway must be gone, in async mode it must be below the threshold.
-        return runway < threshold || runway <= .zero ? .observe : .wait(max(runway - threshold, .milliseconds(1)))
+        let slack = slack
+        // In sync mode the runway must be gone, else it must be below the slack.
+        guard runway < slack || runway <= .zero else { return .wait(max(runway - slack, .milliseconds(1))) }
+        if askedAt == nil { askedAt = now }
+        return .observe
     }
 
-    package mutating func succeeded() {
+    /// The answer was merged at `now`.
+    package mutating func succeeded(at now: MonotonicInstant) {
+        // A failure before the success is part of what the robot had to bridge.
+        if let askedAt { latencies.record(now - askedAt) }
+        askedAt = nil
         failures = 0
         notBefore = nil
     }
@@ -45,5 +96,15 @@ package struct RequestPlanner: Sendable {
         let ceiling = min(Self.pauses.last, Self.pauses.first * (1 << min(failures, 8)))
         failures += 1
         notBefore = now + max(Self.pauses.first, ceiling * (0.5 + 0.5 * jitter))
+    }
+
+    /// The gateway is overloaded and asks for a newer observation not before `pause` has passed.
+    ///
+    /// Honoured only as far as the runway allows: a robot about to stand still asks anyway.
+    package mutating func askedToWait(_ pause: Duration, runway: Duration, at now: MonotonicInstant) {
+        guard mode != .sync, let latency = latencies.value(0.5) else { return }
+        let affordable = runway - latency - Auto.margin
+        guard affordable > .zero else { return }
+        notBefore = max(notBefore ?? now, now + min(pause, affordable))
     }
 }

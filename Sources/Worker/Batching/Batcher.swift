@@ -27,8 +27,9 @@ package actor Batcher {
         package var queue = 0
         package var running = 0
         package var batchCapacity: Int
-        /// Time of the last batch.
+        /// Time of the last batch, and the requests that were in it.
         package var batch = Duration.zero
+        package var batchSize = 0
         /// When the running batch should be done.
         package var finish: MonotonicInstant?
     }
@@ -45,6 +46,7 @@ package actor Batcher {
     private var lastID: UInt64 = 0
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var lastBatch = Duration.zero
+    private var lastBatchSize = 0
     private var isRetired = false
 
     package init(
@@ -172,6 +174,7 @@ package actor Batcher {
     private func finish(_ ids: [UInt64], started: MonotonicInstant, _ outcome: Result<BatchResult, WorkerError>) {
         let finished = MonotonicInstant.now()
         lastBatch = finished - started
+        lastBatchSize = ids.count
         for (row, id) in ids.enumerated() {
             guard let call = calls[id] else { continue }
             switch outcome {
@@ -209,6 +212,7 @@ package actor Batcher {
             $0.running = queue.runningCount
             $0.finish = queue.expectedFinish
             $0.batch = lastBatch
+            $0.batchSize = lastBatchSize
         }
         guard queue.isIdle else { return }
         for waiter in idleWaiters { waiter.resume() }

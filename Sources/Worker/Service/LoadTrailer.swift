@@ -7,6 +7,7 @@ package enum LoadTrailer {
         let metrics: [(String, String)] = [
             ("queue", "\(load.queue)"), ("running", "\(load.running)"), ("batch_capacity", "\(load.batchCapacity)"),
             ("batch_ms", tenths(load.batch)), ("left_ms", tenths(left)),
+            ("batch", "\(load.batchSize)"),
         ]
         return "TEXT " + metrics.map { "named_metrics.\($0.0)=\($0.1)" }.joined(separator: ",")
     }

@@ -11,11 +11,15 @@ final class ScriptedFleet: Sendable {
         var finished: [Groot_V1_FinishEpisodeRequest] = []
         var started: [Groot_V1_StartEpisodeRequest] = []
         var records: [Groot_V1_InferenceRecord] = []
+        var samples: [Groot_V1_ControlSample] = []
+        var events: [Groot_V1_Event] = []
         var boots: [String] = []
         var inferences = 0
         var failEverySecond = false
         var isDown = false
         var offset: Float = 0
+        var supportsPrefix = true
+        var assignment = Groot_V1_AssignRunConfigResponse()
     }
 
     private let state = Mutex(State())
@@ -23,6 +27,8 @@ final class ScriptedFleet: Sendable {
     var finished: [Groot_V1_FinishEpisodeRequest] { state.withLock { $0.finished } }
     var started: [Groot_V1_StartEpisodeRequest] { state.withLock { $0.started } }
     var records: [Groot_V1_InferenceRecord] { state.withLock { $0.records } }
+    var samples: [Groot_V1_ControlSample] { state.withLock { $0.samples } }
+    var events: [Groot_V1_Event] { state.withLock { $0.events } }
     var boots: [String] { state.withLock { $0.boots } }
     var failEverySecondInference: Bool {
         get { state.withLock { $0.failEverySecond } }
@@ -37,6 +43,19 @@ final class ScriptedFleet: Sendable {
         get { state.withLock { $0.offset } }
         set { state.withLock { $0.offset = newValue } }
     }
+
+    /// What the policy says of itself.
+    var supportsPrefix: Bool {
+        get { state.withLock { $0.supportsPrefix } }
+        set { state.withLock { $0.supportsPrefix = newValue } }
+    }
+    /// The run configuration of the next episode.
+    var assignment: Groot_V1_AssignRunConfigResponse {
+        get { state.withLock { $0.assignment } }
+        set { state.withLock { $0.assignment = newValue } }
+    }
+    /// Inferences asked for so far.
+    var inferences: Int { state.withLock { $0.inferences } }
 
     var inferenceFails: Bool {
         state.withLock { state in
@@ -58,8 +77,15 @@ final class ScriptedFleet: Sendable {
     }
 
     func report(_ request: Groot_V1_ReportTelemetryRequest) throws -> UInt64 {
-        try change { $0.records += request.inferences }
-        return request.inferences.last?.sequence ?? 0
+        try change {
+            $0.records += request.inferences
+            $0.samples += request.controlSamples
+            $0.events += request.events
+        }
+        // One sequence for all kinds.
+        let sequences =
+            request.inferences.map(\.sequence) + request.controlSamples.map(\.sequence) + request.events.map(\.sequence)
+        return sequences.max() ?? 0
     }
 
     private func change(_ body: (inout State) -> Void) throws {
@@ -110,7 +136,7 @@ struct ScriptedFleetService: Groot_V1_Fleet.SimpleServiceProtocol {
         request: Groot_V1_AssignRunConfigRequest,
         context: ServerContext
     ) async throws -> Groot_V1_AssignRunConfigResponse {
-        Groot_V1_AssignRunConfigResponse()
+        fleet.assignment
     }
 
     func registerWorker(
@@ -141,7 +167,7 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
                     actionNames: profile.actionNames,
                     chunkSize: 16,
                     actionPeriod: .milliseconds(100),
-                    supportsPrefix: true,
+                    supportsPrefix: fleet.supportsPrefix,
                     maxTaskBytes: 96
                 )
             )

@@ -12,7 +12,7 @@ export function outcomeBadge(outcome) { return badge(t(outcome), outcomes[outcom
 export function fleetPage(fleet) {
   if (!fleet) return [h("h1", {}, t("fleet")), h("p", {class: "empty"}, t("connecting"))]
   const now = Date.parse(fleet.time)
-  const robots = fleet.robots ?? []
+  const robots = known(fleet)
   const asking = robots.filter(robot => robot.requests > 0)
   const sum = key => asking.reduce((total, robot) => total + (robot[key] ?? 0), 0)
   const answered = sum("requests") - sum("failed")
@@ -20,7 +20,7 @@ export function fleetPage(fleet) {
   const last = latency.filter(bin => bin.p50_ms !== null).at(-1)
   const up = fleet.workers.filter(worker => worker.is_up)
   return [
-    h("div", {class: "head"}, h("h1", {}, t("fleet")), h("p", {class: "small"}, t("updated", {time: new Date(now).toLocaleTimeString()}))),
+    h("div", {class: "head"}, h("h1", {}, t("fleet")), h("p", {class: "small"}, t("updated", {time: new Date(now).toLocaleTimeString(document.documentElement.lang)}))),
     fleet.not_ready && h("p", {class: "problem"}, t("notReady", {reason: fleet.not_ready})),
     fleet.database && h("p", {class: "problem"}, t("noDatabase", {reason: fleet.database})),
     h("div", {class: "tiles"},
@@ -32,6 +32,20 @@ export function fleetPage(fleet) {
     h("section", {class: "panel"}, h("h2", {}, t("robots")), robotTable(robots, now)),
     h("section", {class: "panel"}, h("h2", {}, t("workers")), workerTable(fleet)),
   ].filter(Boolean)
+}
+
+// What the database knows of each robot, with the runway that this gateway counts down by itself.
+function known(fleet) {
+  const robots = new Map((fleet.robots ?? []).map(robot => [robot.robot, {...robot}]))
+  for (const live of fleet.live ?? []) {
+    if (live.last_seen_ms > 10_000) continue
+    const robot = robots.get(live.robot) ?? {robot: live.robot, requests: live.requests, failed: 0, late: live.dry}
+    if (live.runway_ms !== undefined) robot.runway_s = live.runway_ms / 1000
+    robot.last_at = new Date(Date.parse(fleet.time) - live.last_seen_ms).toISOString()
+    robot.worker = live.worker ?? robot.worker
+    robots.set(live.robot, robot)
+  }
+  return [...robots.values()].sort((a, b) => a.robot.localeCompare(b.robot, undefined, {numeric: true}))
 }
 
 function tile(name, value, unit, note) {

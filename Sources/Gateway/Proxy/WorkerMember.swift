@@ -1,0 +1,45 @@
+import GrootCore
+import Synchronization
+
+/// One worker as all event loops share it: identity, instruments, what is known of it. Any thread.
+final class WorkerMember: Sendable {
+    /// Where its membership comes from.
+    enum Source: String, Sendable {
+        case flag
+        case dns
+        case file
+        case registered
+    }
+
+    /// What is known of it, as the first event loop sees it.
+    struct Status: Sendable, Equatable {
+        var address: Endpoint
+        var name: String
+        var isUp = false
+        /// An operator asked for nothing new.
+        var isDraining = false
+        var reason = "not reached yet"
+        /// Nil until it has described itself.
+        var checkpoints: [String]?
+    }
+
+    let id: WorkerID
+    let endpoint: Endpoint
+    let source: Source
+    let metrics: GatewayMetrics.Worker
+    private let state: Mutex<Status>
+
+    init(id: WorkerID, endpoint: Endpoint, source: Source, metrics: GatewayMetrics.Worker) {
+        self.id = id
+        self.endpoint = endpoint
+        self.source = source
+        self.metrics = metrics
+        state = Mutex(Status(address: endpoint, name: "\(endpoint)"))
+    }
+
+    var status: Status { state.withLock { $0 } }
+
+    func update(_ change: (inout Status) -> Void) {
+        state.withLock { change(&$0) }
+    }
+}

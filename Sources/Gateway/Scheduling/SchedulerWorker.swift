@@ -1,0 +1,291 @@
+import Foundation
+import GrootCore
+
+/// What the scheduler knows of one worker: who reaches it, what it serves, what is on its books, how long that takes.
+/// Pure; part of `Scheduler`.
+struct SchedulerWorker: Sendable {
+    /// Requests of one checkpoint at this worker; only requests of one checkpoint share a batch.
+    struct Group: Sendable {
+        var checkpoint: String
+        var inFlight = 0
+        var times = ServiceTimes()
+    }
+
+    /// Answers closer together than this came from one batch.
+    static let burst = Duration.milliseconds(2)
+
+    let id: WorkerID
+    /// Stable over restarts; what consistent hashing hashes.
+    let address: String
+    let hash: UInt64
+    /// One bit per event loop that has a connection to it and finds it healthy.
+    private(set) var reachable: UInt64 = 0
+    /// Counts restarts, so that a restarted worker is not taken for the one that failed.
+    private(set) var incarnation: UInt32 = 0
+    private(set) var upSince = MonotonicInstant(nanoseconds: 0)
+    /// Nil until it has described itself.
+    private(set) var served: [String]?
+    /// An operator or the worker itself asked: nothing new, what is in flight finishes.
+    var isDraining = false
+    /// No longer a member; forgotten when its books are empty.
+    var isLeaving = false
+    /// Streams that the peer takes on one connection.
+    var streamLimit = Int.max
+    /// Largest batch; nil when it did not say.
+    private(set) var capacity: Int?
+    /// At least one group, so that a worker that did not describe itself has books too.
+    private(set) var groups = [Group(checkpoint: "")]
+    private(set) var inFlight = 0
+    /// When the batch that is thought to run should end, and how many requests are in it.
+    private(set) var batchEndsAt = MonotonicInstant(nanoseconds: 0)
+    private(set) var running = 0
+    private var lastAnswerAt = MonotonicInstant(nanoseconds: 0)
+    private(set) var penaltyUntil = MonotonicInstant(nanoseconds: 0)
+    /// Requests of other gateways, by the worker's last report; fades within a second.
+    private var foreign = 0.0
+    private var reportedAt = MonotonicInstant(nanoseconds: 0)
+    private(set) var lastLoad: WorkerLoad?
+    var outlier = OutlierDetector()
+
+    init(id: WorkerID, address: String) {
+        self.id = id
+        self.address = address
+        self.hash = StableHash.of(address)
+    }
+
+    var isUp: Bool { reachable != 0 }
+
+    // MARK: Events
+
+    /// True when it was down for everybody before.
+    mutating func reached(byLoop loop: Int, at now: MonotonicInstant) -> Bool {
+        let first = reachable == 0
+        reachable |= 1 << UInt64(loop)
+        guard first else { return false }
+        incarnation += 1
+        upSince = now
+        penaltyUntil = MonotonicInstant(nanoseconds: 0)
+        foreign = 0
+        lastLoad = nil
+        for index in groups.indices { groups[index].times.forget() }
+        return true
+    }
+
+    mutating func lost(byLoop loop: Int) {
+        reachable &= ~(1 << UInt64(loop))
+    }
+
+    mutating func described(_ policies: [DescribedPolicy]) {
+        served = policies.map(\.checkpoint)
+        let largest = policies.map(\.maxBatch).max() ?? 0
+        capacity = largest > 0 ? largest : nil
+        guard policies.map(\.checkpoint) != groups.map(\.checkpoint) || inFlight == 0 else {
+            for (index, policy) in policies.enumerated() { groups[index].describe(policy) }
+            return
+        }
+        // Tickets in flight point at positions: keep those, and append what is new.
+        var fresh = groups
+        for policy in policies {
+            if let index = fresh.firstIndex(where: { $0.checkpoint == policy.checkpoint }) {
+                fresh[index].describe(policy)
+            } else if fresh.count == 1, fresh[0].checkpoint.isEmpty {
+                fresh[0].checkpoint = policy.checkpoint
+                fresh[0].describe(policy)
+            } else {
+                var group = Group(checkpoint: policy.checkpoint)
+                group.describe(policy)
+                fresh.append(group)
+            }
+        }
+        groups = fresh
+    }
+
+    mutating func dispatched(group: Int, at now: MonotonicInstant) {
+        groups[group].inFlight += 1
+        inFlight += 1
+        if inFlight == 1, presentForeign(at: now) < 0.5 {
+            batchBegan(of: 1, for: .seconds(groups[group].times.seconds(batch: 1, idle: true, at: now)), at: now)
+        }
+    }
+
+    private mutating func batchBegan(of size: Int, for time: Duration, at now: MonotonicInstant) {
+        running = size
+        batchEndsAt = now + time
+    }
+
+    mutating func withdrew(group: Int) {
+        groups[group].inFlight -= 1
+        inFlight -= 1
+    }
+
+    /// An answer came. With the worker's report nothing is guessed; without it, the time since the batch began counts
+    /// for the batch that was thought to run.
+    mutating func answered(_ ticket: Ticket, _ load: WorkerLoad?, at now: MonotonicInstant) {
+        withdrew(group: ticket.group)
+        if let load {
+            if let reported = load.capacity { capacity = reported }
+            if let seconds = load.batchSeconds, seconds > 0 {
+                let size = load.batch ?? max(1, running)
+                groups[ticket.group].times.observed(batch: size, seconds: seconds, at: now)
+            }
+            foreign = max(0, Double((load.queue ?? 0) + (load.running ?? 0) - inFlight))
+            reportedAt = now
+            lastLoad = load
+        }
+        if load?.batchSeconds == nil { learn(ticket, at: now) }
+        if let left = load?.leftSeconds, let reported = load?.running, reported > 0 {
+            batchBegan(of: reported, for: .seconds(left), at: now)
+        } else if load?.running == 0 {
+            // Idle; what is in flight is on its way.
+            running = 0
+            batchEndsAt = now
+        } else if inFlight > 0 {
+            // The rest of a burst is the end of one batch and not the begin of further ones.
+            if now - lastAnswerAt >= Self.burst || running == 0 {
+                let size = min(capacity ?? 1, inFlight)
+                let time = groups[ticket.group].times.seconds(batch: size, idle: false, at: now)
+                batchBegan(of: size, for: .seconds(time), at: now)
+            } else {
+                running = min(running, inFlight)
+            }
+        } else {
+            running = 0
+        }
+        lastAnswerAt = now
+    }
+
+    /// We gave up after so long; only the news that it is slower than thought is news.
+    mutating func abandoned(_ ticket: Ticket, at now: MonotonicInstant) {
+        withdrew(group: ticket.group)
+        let seconds = (now - max(ticket.startedAt, lastAnswerAt)).seconds
+        let size = max(1, running)
+        if seconds > 2 * groups[ticket.group].times.seconds(batch: size, idle: false, at: now), seconds > 0.05 {
+            groups[ticket.group].times.observed(batch: size, seconds: seconds, at: now)
+        }
+    }
+
+    mutating func penalised(_ penalty: Duration, at now: MonotonicInstant) {
+        penaltyUntil = max(penaltyUntil, now + penalty)
+    }
+
+    // MARK: Questions
+
+    /// Position of the books for this selector; nil when the worker does not serve it.
+    func group(for selector: String?) -> Int? {
+        guard let selector else { return 0 }
+        guard served != nil else { return nil }
+        return groups.firstIndex { $0.checkpoint == selector }.flatMap {
+            served?.contains(selector) == true ? $0 : nil
+        }
+    }
+
+    /// Requests that this gateway may have on its books now: the batch that runs, and once that is about to end, one
+    /// batch more that is being uploaded. Until then requests wait in the gateway, where newer ones can replace them.
+    func credit(_ configuration: SchedulingConfiguration, at now: MonotonicInstant) -> Int {
+        let limit = min(configuration.maxRequestsPerWorker, streamLimit)
+        guard let capacity else { return min(configuration.unknownCapacityCredit, limit) }
+        guard inFlight > 0 else { return min(capacity, limit) }
+        let isOpen = running == 0 || batchEndsAt - now <= configuration.dispatchLead
+        let forming = isOpen ? capacity * (configuration.creditBatches - 1) : 0
+        let whole = running + forming - Int(presentForeign(at: now))
+        return min(max(isOpen ? running + 1 : 0, whole), limit)
+    }
+
+    /// When the next batch may be uploaded; nil when that is no question of time.
+    func opens(_ configuration: SchedulingConfiguration) -> MonotonicInstant? {
+        guard capacity != nil, inFlight > 0, running > 0 else { return nil }
+        return MonotonicInstant(nanoseconds: batchEndsAt.nanoseconds - configuration.dispatchLead.nanoseconds)
+    }
+
+    /// Seconds until a request sent now would be answered: the rest of the batch that runs, the full batches ahead,
+    /// batches of other checkpoints, its own batch; and what is left of a penalty.
+    func expectedDelay(group: Int, ahead: Int = 0, _ configuration: SchedulingConfiguration, at now: MonotonicInstant)
+        -> Double
+    {
+        let others = inFlight + ahead + Int(presentForeign(at: now) + 0.5)
+        let times = groups[group].times
+        let penalty = max(0, (penaltyUntil - now).seconds)
+        guard others > 0 else {
+            return times.seconds(batch: 1, idle: true, at: now) / weight(configuration, at: now) + penalty
+        }
+        let largest = capacity ?? 1
+        // Overdue by so much: expect as much again, so that a stalled worker looks worse and worse.
+        let left = running > 0 ? abs((batchEndsAt - now).seconds) : 0
+        let position = max(0, others - max(0, running))
+        let mine = groups.count == 1 ? position : max(0, min(position, groups[group].inFlight + ahead))
+        var delay = left + times.seconds(batch: mine % largest + 1, idle: false, at: now)
+        delay += Double(mine / largest) * times.seconds(batch: largest, idle: false, at: now)
+        if groups.count > 1 {
+            for (index, other) in groups.enumerated() where index != group && other.inFlight > 0 {
+                let batches = (Double(other.inFlight) / Double(largest)).rounded(.up)
+                let size = min(other.inFlight, largest)
+                delay += batches * other.times.seconds(batch: size, idle: false, at: now)
+            }
+        }
+        return delay / weight(configuration, at: now) + penalty
+    }
+
+    /// Requests per second at full batches.
+    func pace(at now: MonotonicInstant) -> Double {
+        let largest = capacity ?? 1
+        let seconds =
+            groups.map { $0.times.seconds(batch: largest, idle: false, at: now) }.max() ?? ServiceTimes.unknown
+        return Double(largest) / max(seconds, 1e-6)
+    }
+
+    /// From a tenth up to 1 while the worker is new.
+    func weight(_ configuration: SchedulingConfiguration, at now: MonotonicInstant) -> Double {
+        let age = now - upSince
+        let window = configuration.slowStart
+        guard window > .zero, age < window else { return 1 }
+        return max(0.1, age.seconds / window.seconds)
+    }
+
+    func presentForeign(at now: MonotonicInstant) -> Double {
+        guard foreign > 0 else { return 0 }
+        return foreign * exp(-max(0, (now - reportedAt).seconds) / 0.5)
+    }
+
+    private mutating func learn(_ ticket: Ticket, at now: MonotonicInstant) {
+        // The rest of a burst belongs to the batch whose first answer was counted.
+        if capacity != nil, now - lastAnswerAt < Self.burst { return }
+        let seconds = (now - max(ticket.startedAt, lastAnswerAt)).seconds
+        let size = capacity == nil ? 1 : max(1, running)
+        groups[ticket.group].times.observed(batch: size, seconds: max(seconds, 1e-6), at: now)
+    }
+}
+
+extension SchedulerWorker.Group {
+    fileprivate mutating func describe(_ policy: DescribedPolicy) {
+        times.described(as: policy.batchTimes.map { ($0.batch, $0.time) }, maxBatch: policy.maxBatch)
+    }
+}
+
+/// What a worker says of one checkpoint that it serves.
+struct DescribedPolicy: Sendable, Equatable {
+    var checkpoint: String
+    /// 0 when it does not say.
+    var maxBatch = 0
+    var batchTimes: [BatchTime] = []
+
+    struct BatchTime: Sendable, Equatable {
+        var batch: Int
+        var time: Duration
+    }
+}
+
+/// FNV-1a with a final mix: the same in every process and version, unlike `Hasher`.
+enum StableHash {
+    static func of(_ text: String) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return mixed(hash)
+    }
+
+    static func mixed(_ value: UInt64) -> UInt64 {
+        var mixed = value
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,142 @@
+import ArgumentParser
+import Foundation
+import Glibc
+import GrootCore
+import Histogram
+import Logging
+import Synchronization
+
+/// `groot-agent bench`: the control thread alone, fed with chunks, for jitter and cost. Moves nothing.
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Run the control thread without a robot and print its jitter as JSON.",
+        shouldDisplay: false
+    )
+
+    @Option(help: "Seconds to measure.")
+    var seconds = 10
+
+    @Flag(help: "Do not ask for real-time scheduling and locked memory.")
+    var noRealtime = false
+
+    @Option(help: "Processor that the control thread stays on.")
+    var controlCpu: Int?
+
+    private struct Result: Encodable {
+        var ticks: Int
+        var missedCycles: UInt64
+        var starvedTicks: UInt64
+        var droppedCommands: UInt64
+        var published: UInt64
+        var p50Us: Double
+        var p99Us: Double
+        var p999Us: Double
+        var maxUs: Double
+        var cpuPercent: Double
+        var residentMiB: Double
+    }
+
+    func run() async throws {
+        let profile = try ProfileCatalog.load("simulator")
+        let names = profile.controlNames(for: profile.actionNames)
+        let pose = profile.arm.homeRad + [0, 0]
+        var settings = RealTimeSettings()
+        settings.isWanted = !noRealtime
+        settings.cpu = controlCpu
+        let sink = Sink()
+        let control = ControlThread(
+            core: ControlCore(
+                queue: .init(dimensions: names.count, claws: profile.claws, maximumRows: 16),
+                limits: SafetyGate.Limits(profile, dimensions: names.count)
+            ),
+            settings: settings,
+            logger: Logger(label: "bench"),
+            stateAge: { _ in .milliseconds(2) },
+            publish: { command in sink.took(command) }
+        )
+        try control.start()
+        control.commands.push(.beginEpisode(measured: pose))
+        var jitter = Histogram<UInt64>(highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: .three)
+        let cpu = Self.processorSeconds()
+        let start = MonotonicInstant.now()
+        var nextChunk = start
+        var id: UInt64 = 0
+        while MonotonicInstant.now() - start < .seconds(seconds) {
+            if MonotonicInstant.now() >= nextChunk {
+                id += 1
+                control.commands.push(.merge(try Self.chunk(id, names: names, pose: pose, clock: control.clock)))
+                nextChunk = nextChunk + .milliseconds(800)
+            }
+            while control.merges.pop() != nil {}
+            while let trace = control.traces.pop() { jitter.record(UInt64(max(0, trace.latenessNanoseconds))) }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        let spent = Self.processorSeconds() - cpu
+        let counters = control.status.peek()?.counters ?? EpisodeCounters()
+        control.commands.push(.stop)
+        while let phase = control.status.peek()?.phase, phase != .silent, phase != .stopped {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        control.shutdown()
+        func micro(_ percentile: Double) -> Double { Double(jitter.valueAtPercentile(percentile)) / 1000 }
+        let result = Result(
+            ticks: Int(jitter.totalCount),
+            missedCycles: counters.missedCycles,
+            starvedTicks: counters.starvedTicks,
+            droppedCommands: control.droppedCommands,
+            published: sink.count,
+            p50Us: micro(50),
+            p99Us: micro(99),
+            p999Us: micro(99.9),
+            maxUs: Double(jitter.max) / 1000,
+            cpuPercent: 100 * spent / Double(seconds),
+            residentMiB: Self.residentMiB()
+        )
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys]
+        print(String(decoding: try encoder.encode(result), as: UTF8.self))
+    }
+
+    /// Counts what the publishing thread was given.
+    private final class Sink: Sendable {
+        private let published = Atomic<UInt64>(0)
+
+        var count: UInt64 { published.load(ordering: .relaxed) }
+
+        func took(_ command: [Float]) {
+            published.add(command.isEmpty ? 0 : 1, ordering: .relaxed)
+        }
+    }
+
+    /// A slow swing of all joints, captured 100 ms ago.
+    private static func chunk(
+        _ id: UInt64,
+        names: [String],
+        pose: [Float],
+        clock: ControlClock
+    ) throws -> ChunkArrival {
+        var values: [Float] = []
+        for row in 0..<16 {
+            let swing = 0.1 * Float(sin(Double(id) * 0.8 + Double(row) * 0.1))
+            for (index, value) in pose.enumerated() { values.append(index < 14 ? value + swing : 0) }
+        }
+        guard let chunk = ActionChunk(names: names, rows: 16, values: values, period: .milliseconds(100)) else {
+            throw AgentError(.usage, "the chunk's size is inconsistent")
+        }
+        return ChunkArrival(id: id, chunk: chunk, capturedTick: clock.tick(of: .now()) - 10, measured: pose)
+    }
+
+    /// Time that all threads of this process have used.
+    private static func processorSeconds() -> Double {
+        Double(clock()) / Double(CLOCKS_PER_SEC)
+    }
+
+    private static func residentMiB() -> Double {
+        // /proc is there on every Linux; a missing number is shown as 0.
+        let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
+        let pages = text.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0
+        return pages * 4096 / 1_048_576
+    }
+}

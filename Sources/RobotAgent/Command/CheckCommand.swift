@@ -1,0 +1,129 @@
+import ArgumentParser
+import Foundation
+import GrootAPI
+import GrootCore
+import Logging
+import ROS1
+
+/// `groot-agent check`: what is on the robot, and what would prevent a start. Changes nothing.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "List a robot's topics and services and say what would prevent a start; moves nothing."
+    )
+
+    @Option(help: "Name of this robot.")
+    var robot: String
+
+    @Option(help: "Robot profile: auto, simulator, 5_wheel, 4_pro or a JSON file.")
+    var profile = "auto"
+
+    @Option(help: "ROS master URI. Default: ROS_MASTER_URI, else http://127.0.0.1:\(DefaultPort.rosMaster).")
+    var rosMaster: String?
+
+    @Option(help: "Address that other ROS nodes reach this process at. Default: ROS_IP, else 127.0.0.1.")
+    var rosHost: String?
+
+    @Option(name: [.customLong("gateway"), .customLong("server-address")], help: "Gateway to ask for its checkpoints.")
+    var gateway: String?
+
+    @Option(help: "Seconds to listen.")
+    var seconds = 3.0
+
+    func run() async throws {
+        guard AgentConfiguration.isUsable(robot: robot), (0.1...600).contains(seconds) else {
+            throw ValidationError("--robot: letters, digits, _ and -; --seconds: 0.1 to 600")
+        }
+        let environment = ProcessInfo.processInfo.environment
+        let master = rosMaster ?? environment["ROS_MASTER_URI"] ?? "http://127.0.0.1:\(DefaultPort.rosMaster)"
+        var logger = Logger(label: "check")
+        logger.logLevel = .warning
+        let node = ROSNode(
+            name: "/groot_check_\(robot.replacing("-", with: "_"))",
+            masterURI: master,
+            host: rosHost ?? environment["ROS_IP"] ?? "127.0.0.1",
+            logger: logger
+        )
+        do {
+            try await node.start()
+        } catch {
+            print("master    \(master) does not answer: \(error)")
+            throw ExitCode(ProcessExit.unavailable.rawValue)
+        }
+        let found = try await ProfileCatalog.resolve(profile, on: node)
+        print("master    \(master)\nprofile   \(found.name): \(found.description)")
+        let report = try await RobotCheck(profile: found, node: node, time: .seconds(seconds)).run()
+        await node.shutdown()
+        print(Self.table(report))
+        var problems = report.problems
+        if let gateway { problems += await ask(gateway, found, logger) }
+        if problems.isEmpty {
+            print("\nNothing prevents a start.")
+            return
+        }
+        print("\nWhat prevents a start:")
+        for problem in problems { print("  \(problem)") }
+        throw ExitCode(ProcessExit.unavailable.rawValue)
+    }
+
+    /// Checkpoints of the gateway against the profile.
+    private func ask(_ address: String, _ profile: RobotProfile, _ logger: Logger) async -> [String] {
+        do {
+            let client = try GatewayClient(
+                endpoints: [try Endpoint(parsing: address, defaultPort: DefaultPort.gateway)],
+                robot: robot,
+                checkpoint: nil,
+                logger: logger
+            )
+            return try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await client.run() }
+                defer {
+                    client.shutdown()
+                    group.cancelAll()
+                }
+                let served = try await client.describe(timeout: .seconds(5))
+                var fits = false
+                var problems: [String] = []
+                for policy in served {
+                    let own = PolicyMatch.problems(policy: policy, profile: profile, task: "-", chunkSize: nil)
+                    print(
+                        "serves    \(policy.checkpoint) (\(policy.runtime)): \(own.isEmpty ? "fits" : "does not fit")"
+                    )
+                    fits = fits || own.isEmpty
+                    problems += own
+                }
+                return fits ? [] : served.isEmpty ? ["gateway \(address): its workers serve nothing"] : problems
+            }
+        } catch {
+            return ["gateway \(address): \(error)"]
+        }
+    }
+
+    static func table(_ report: RobotCheck.Report) -> String {
+        func number(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
+        var rows = [["topic", "rate Hz", "age ms", "stamp age ms", "type", "md5", "what", "from"]]
+        for finding in report.topics {
+            rows.append([
+                finding.topic, number(finding.rate), finding.age.map { number($0.milliseconds) } ?? "-",
+                finding.stampAge.map { number($0.milliseconds) } ?? "-",
+                finding.offeredType ?? "(nobody)", finding.md5.isEmpty ? "-" : finding.md5,
+                finding.detail.isEmpty ? "-" : finding.detail, finding.publisher.isEmpty ? "-" : finding.publisher,
+            ])
+        }
+        var services = [["service", "type", "md5"]]
+        for finding in report.services {
+            services.append([
+                finding.name, finding.type.isEmpty ? "(nobody)" : finding.type, finding.md5.isEmpty ? "-" : finding.md5,
+            ])
+        }
+        return "\n" + aligned(rows) + "\n\n" + aligned(services)
+    }
+
+    private static func aligned(_ rows: [[String]]) -> String {
+        let columns = rows.first?.count ?? 0
+        let widths = (0..<columns).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
+            zip(row, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}

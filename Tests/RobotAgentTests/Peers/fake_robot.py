@@ -1,0 +1,161 @@
+"""A Kuavo 5-W as ROS sees it, for the tests: Debian's rospy, message definitions written down independently.
+
+    fake_robot.py master PORT        a real rosmaster
+    fake_robot.py robot OLD|NEW      the robot; ROS_MASTER_URI says where
+
+The robot follows its commands, checks them and prints one JSON object per service call and per second. OLD and NEW are
+the two generations of message and service definitions.
+"""
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+
+RULE = "=" * 80 + "\n"
+HEADER = "MSG: std_msgs/Header\nuint32 seq\ntime stamp\nstring frame_id\n"
+VECTOR3 = "MSG: geometry_msgs/Vector3\nfloat64 x\nfloat64 y\nfloat64 z\n"
+QUATERNION = "MSG: geometry_msgs/Quaternion\nfloat64 x\nfloat64 y\nfloat64 z\nfloat64 w\n"
+EFFECTOR = "MSG: kuavo_msgs/endEffectorData\nstring[] name\nfloat64[] position\nfloat64[] velocity\nfloat64[] effort\n"
+IMU = ("MSG: kuavo_msgs/imuData\ngeometry_msgs/Vector3 gyro\ngeometry_msgs/Vector3 acc\n"
+       "geometry_msgs/Vector3 free_acc\ngeometry_msgs/Quaternion quat\n")
+JOINTS = "MSG: kuavo_msgs/jointData\nfloat64[] joint_q\nfloat64[] joint_v\nfloat64[] joint_vd\nfloat64[] %s\n"
+STATES = "int8 kError = -1\nint8 kUnknown = 0\nint8 kMoving = 1\nint8 kReached = 2\nint8 kGrabbed = 3\n"
+HOME = [-0.1311, 0.8129, -0.2435, -2.417, 1.3373, 0.4074, 0.9697, -0.1308, -0.8167, 0.2473, -2.4105, -1.335, -0.4048, 0.9716]
+NAMES = ["zarm_%s%d_joint" % (side, joint) for side in "lr" for joint in range(1, 8)]
+DEGREES = 57.29577951308232
+
+
+def message(name, text):
+    import genpy.dynamic
+    return genpy.dynamic.generate_dynamic(name, text)[name]
+
+
+def service(name, request, response):
+    parts = [message(name + suffix, text) for suffix, text in (("Request", request), ("Response", response))]
+    digest = hashlib.md5((request.strip() + response.strip()).encode()).hexdigest()
+    return type("Service", (object,), dict(_type=name, _md5sum=digest, _request_class=parts[0], _response_class=parts[1]))
+
+
+class Robot:
+    def __init__(self, generation):
+        import rospy
+        from sensor_msgs.msg import Image, JointState
+        self.rospy, self.new = rospy, generation == "NEW"
+        rospy.init_node("fake_robot", disable_signals=True)
+        self.lock = threading.Lock()
+        self.pose = list(HOME)
+        self.claws = [0.0, 0.0]
+        self.arrivals, self.problems, self.worst_step, self.first, self.last = [], [], 0.0, None, None
+        fourth = "joint_torque" if self.new else "joint_current"
+        own = "std_msgs/Header header\ntime sensor_time\njointData joint_data\nimuData imu_data\nendEffectorData end_effector_data\n"
+        self.sensors = message("kuavo_msgs/sensorsData", RULE.join([own, HEADER, JOINTS % fourth, IMU, VECTOR3, QUATERNION, EFFECTOR]))
+        tail = "bool is_high_freq\n" if self.new else ""
+        self.claw_state = message(
+            "kuavo_msgs/lejuClawState", RULE.join([STATES + "Header header\nint8[] state\nendEffectorData data\n" + tail, HEADER, EFFECTOR]))
+        claw_command = message("kuavo_msgs/lejuClawCommand", RULE.join(["Header header\nendEffectorData data\n", HEADER, EFFECTOR]))
+        self.image = Image
+        self.publishers = {
+            "joints": rospy.Publisher("/sensors_data_raw", self.sensors, queue_size=10),
+            "claws": rospy.Publisher("/leju_claw_state", self.claw_state, queue_size=10),
+            "head": rospy.Publisher("/camera/color/image_raw", Image, queue_size=2),
+            "chest": rospy.Publisher("/chest_cam/color/image_raw", Image, queue_size=2),
+        }
+        rospy.Subscriber("/kuavo_arm_traj", JointState, self.commanded)
+        rospy.Subscriber("/leju_claw_command", claw_command, self.claw_commanded)
+        arm_mode = service("kuavo_msgs/changeArmCtrlMode", "int32 control_mode\n", "bool result\nint32 mode\nstring message\n")
+        rospy.Service("/wheel_arm_change_arm_ctrl_mode", arm_mode, self.answer(
+            "arm_mode", lambda r: r.control_mode, lambda r: arm_mode._response_class(True, r.control_mode, "")))
+        if self.new:
+            quick = service("kuavo_msgs/changeLbQuickModeSrv", "int8 quickMode\n", "bool success\nstring message\n")
+            value = lambda r: r.quickMode  # noqa: E731
+        else:
+            from std_srvs.srv import SetBool
+            quick, value = SetBool, lambda r: r.data
+        rospy.Service("/enable_lb_arm_quick_mode", quick, self.answer(
+            "quick_mode", value, lambda r: quick._response_class(True, "")))
+
+    def answer(self, name, value, reply):
+        def handle(request):
+            self.say("service", name=name, value=value(request))
+            return reply(request)
+        return handle
+
+    def say(self, event, **fields):
+        with self.lock:
+            fields.update(event=event, commands=len(self.arrivals))
+            sys.stdout.write(json.dumps(fields) + "\n")
+            sys.stdout.flush()
+
+    def problem(self, text):
+        if len(self.problems) < 20:
+            self.problems.append(text)
+
+    def commanded(self, command):
+        with self.lock:
+            self.arrivals.append(time.monotonic())
+            if list(command.name) != NAMES or len(command.position) != 14:
+                self.problem("names %s" % command.name)
+                return
+            if command.velocity or command.effort:
+                self.problem("velocity or effort is filled")
+            angles = [value / DEGREES for value in command.position]
+            if self.first is None:
+                self.first = angles
+                away = max(abs(a - b) for a, b in zip(angles, HOME))
+                # In radians the numbers would be nearly zero, far from home in degrees.
+                if away > 0.1:
+                    self.problem("the first command is %.2f rad away: are these degrees?" % away)
+            if self.last is not None:
+                self.worst_step = max(self.worst_step, max(abs(a - b) for a, b in zip(angles, self.last)))
+            self.last = self.pose = angles
+
+    def claw_commanded(self, command):
+        with self.lock:
+            if list(command.data.name) != ["left_claw", "right_claw"] or not all(0 <= p <= 100 for p in command.data.position):
+                self.problem("claw command %s %s" % (command.data.name, command.data.position))
+            if list(command.data.velocity) != [90, 90] or list(command.data.effort) != [1.0, 1.0]:
+                self.problem("claw velocity or effort")
+            self.claws = list(command.data.position)
+
+    def run(self):
+        index = 0
+        start = time.monotonic()
+        while not self.rospy.is_shutdown():
+            now = self.rospy.Time.now()
+            with self.lock:
+                pose, claws = list(self.pose), list(self.claws)
+            state = self.sensors()
+            state.header.stamp = state.sensor_time = now
+            state.joint_data.joint_q = [0.0] * 4 + pose + [0.0, 0.0]
+            self.publishers["joints"].publish(state)
+            grip = self.claw_state()
+            grip.header.stamp = now
+            grip.state, grip.data.name, grip.data.position = [2, 2], ["left_claw", "right_claw"], claws
+            self.publishers["claws"].publish(grip)
+            if index % 10 == 0:
+                picture = self.image(height=12, width=16, encoding="rgb8", step=48, data=bytes([index % 256]) * 576)
+                picture.header.stamp = now
+                self.publishers["head"].publish(picture)
+                self.publishers["chest"].publish(picture)
+            if index % 100 == 0:
+                self.summary()
+            index += 1
+            time.sleep(max(0, start + index * 0.01 - time.monotonic()))
+
+    def summary(self):
+        with self.lock:
+            recent = [t for t in self.arrivals if t > time.monotonic() - 2]
+            rate = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 20 else 0.0
+            silent = time.monotonic() - self.arrivals[-1] if self.arrivals else -1
+            fields = dict(rate=rate, silent=silent, worstStep=self.worst_step, problems=list(self.problems))
+        self.say("summary", **fields)
+
+
+if sys.argv[1] == "master":
+    import rosmaster.main
+    rosmaster.main.rosmaster_main(["rosmaster", "--core", "-p", sys.argv[2]])
+else:
+    os.environ.setdefault("ROS_HOSTNAME", "127.0.0.1")
+    Robot(sys.argv[2]).run()
