@@ -31,7 +31,6 @@ bench-delay: build ## Success and starvation with network delay for async, sync,
 	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
 
 test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FILTER=Name for some)
-	@scripts/setup-lerobot.sh --only-in-ci
 	@scripts/build.sh tests
 	@scripts/test.sh $(FILTER)
 

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # A LeRobot of its own for the tests that run real checkpoints, in .state/lerobot (7 GB, about a minute): PyPI's torch brings
-# CUDA's libraries even where there is no GPU. Under CI always, elsewhere when asked for: `scripts/setup-lerobot.sh`.
-# Without it those tests are skipped, visibly. Another Python with LeRobot: GROOT_LEROBOT_PYTHON.
+# CUDA's libraries even where there is no GPU. `make test` does not run this script: without
+# LeRobot those tests are skipped, visibly. Another Python with LeRobot: GROOT_LEROBOT_PYTHON.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=0.4.4
 home=.state/lerobot
 
-if [ "${1:-}" = --only-in-ci ] && [ "${CI:-}" != true ]; then exit 0; fi
 if [ -n "${GROOT_LEROBOT_PYTHON:-}" ]; then exit 0; fi
 if [ -e "$home/installed-$version" ]; then exit 0; fi
 

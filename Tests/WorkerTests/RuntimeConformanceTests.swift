@@ -49,7 +49,11 @@ struct RuntimeConformanceTests {
 
     private func load(_ kind: Kind, folder: URL) async throws -> (any PolicyRuntime)? {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        var options = CheckpointOptions(directory: TestRuntime.fixture("tiny"), library: TestRuntime.library, maxBatch: 2)
+        var options = CheckpointOptions(
+            directory: TestRuntime.fixture("tiny"),
+            library: TestRuntime.library,
+            maxBatch: 2
+        )
         switch kind {
         case .onnx:
             guard TestRuntime.canRun else { return nil }

@@ -8,7 +8,9 @@ package enum CheckpointFiles {
     package static func runtime(of directory: URL) throws(WorkerError) -> CheckpointOptions.Runtime {
         let names = try list(directory)
         if names.contains(OnnxGraph.fileName) { return .onnx }
-        if names.contains(weights) || names.contains(where: { $0.hasSuffix(".safetensors.index.json") }) { return .lerobot }
+        if names.contains(weights) || names.contains(where: { $0.hasSuffix(".safetensors.index.json") }) {
+            return .lerobot
+        }
         if names.contains(SyntheticPolicy.fileName) { return .synthetic }
         throw WorkerError(
             .badCheckpoint,
@@ -21,12 +23,17 @@ package enum CheckpointFiles {
     static func lerobot(in directory: URL) throws(WorkerError) -> [String] {
         let names = try list(directory)
         guard names.contains(CheckpointConfig.fileName) else {
-            throw WorkerError(.badCheckpoint, "\(directory.path) holds no config.json; name a pretrained_model directory.")
+            throw WorkerError(
+                .badCheckpoint,
+                "\(directory.path) holds no config.json; name a pretrained_model directory."
+            )
         }
         let decisive = names.filter { name in
             name != "train_config.json" && (name.hasSuffix(".json") || name.hasSuffix(".safetensors"))
         }
-        try SafetensorsCheck.check(decisive.filter { $0.hasSuffix(".safetensors") }.map { directory.appending(path: $0) })
+        try SafetensorsCheck.check(
+            decisive.filter { $0.hasSuffix(".safetensors") }.map { directory.appending(path: $0) }
+        )
         return decisive.sorted()
     }
 
@@ -69,7 +76,8 @@ enum SafetensorsCheck {
                 guard let header = try handle.read(upToCount: Int(length)), header.count == Int(length),
                     let table = try? JSONSerialization.jsonObject(with: header) as? [String: Any]
                 else { throw failed("its header is no JSON") }
-                let end = table.values.compactMap { ($0 as? [String: Any])?["data_offsets"] as? [Int] }
+                let end =
+                    table.values.compactMap { ($0 as? [String: Any])?["data_offsets"] as? [Int] }
                     .compactMap(\.last).max() ?? 0
                 guard UInt64(end) + 8 + length == size else {
                     throw failed("its tensors end at byte \(UInt64(end) + 8 + length), the file has \(size)")

@@ -29,9 +29,10 @@ package actor CheckpointKeeper {
         }
     }
 
-    package typealias Load = @Sendable (
-        CheckpointOptions, @escaping @Sendable (LoadStep) -> Void, @escaping @Sendable () -> Void
-    ) async throws(WorkerError) -> any PolicyRuntime
+    package typealias Load =
+        @Sendable (
+            CheckpointOptions, @escaping @Sendable (LoadStep) -> Void, @escaping @Sendable () -> Void
+        ) async throws(WorkerError) -> any PolicyRuntime
 
     package nonisolated let state: ServingState
     private let configuration: Configuration
@@ -82,14 +83,20 @@ package actor CheckpointKeeper {
     ) throws(WorkerError) -> String {
         let folder = URL(filePath: directory, directoryHint: .isDirectory).standardizedFileURL.resolvingSymlinksInPath()
         guard let root = configuration.root?.standardizedFileURL.resolvingSymlinksInPath() else {
-            throw WorkerError(.badCheckpoint, "Loading while serving is off; start the worker with --checkpoints FOLDER.")
+            throw WorkerError(
+                .badCheckpoint,
+                "Loading while serving is off; start the worker with --checkpoints FOLDER."
+            )
         }
         guard folder.path.hasPrefix(root.path + "/") else {
             throw WorkerError(.badCheckpoint, "\(folder.path) is not below \(root.path), the folder of --checkpoints.")
         }
         let options = configuration.base.with(directory: folder.path, name: name, runtime: runtime)
         guard !loading.contains(options.name) else {
-            throw WorkerError(.notServing, "\(options.name) is being loaded already; ask GET /checkpoints how far it is.")
+            throw WorkerError(
+                .notServing,
+                "\(options.name) is being loaded already; ask GET /checkpoints how far it is."
+            )
         }
         if runtime == nil { _ = try CheckpointFiles.runtime(of: folder) }
         try admit(bytes: Self.size(of: folder), name: options.name)

@@ -23,12 +23,6 @@ struct CheckpointFlags: ParsableArguments {
     )
     var library: String?
 
-    @Option(help: "ONNX Runtime on: auto (CUDA when offered), cpu, cuda, tensorrt (default auto).")
-    var provider: String?
-
-    @Flag(help: "TensorRT may compute in half precision.")
-    var half = false
-
     @Option(help: "Compute threads inside one operator (default 1).")
     var threads: Int?
 
@@ -38,7 +32,7 @@ struct CheckpointFlags: ParsableArguments {
     @Option(help: "Python of the LeRobot environment (default python3).")
     var python: String?
 
-    @Option(help: "Python file that loads the policy instead of LeRobot; see docs/checkpoints.md.")
+    @Option(help: "Python file that loads the policy instead of LeRobot; see docs/worker.md.")
     var pythonPolicy: String?
 
     @Option(help: "Device of LeRobot policies: auto, cpu, cuda, cuda:1, mps (default auto).")
@@ -70,9 +64,6 @@ struct CheckpointFlags: ParsableArguments {
         if let runtime, CheckpointOptions.Runtime(rawValue: runtime) == nil {
             throw ValidationError("--runtime is \(runtime), expected onnx, lerobot or synthetic.")
         }
-        if let provider, CheckpointOptions.Provider(rawValue: provider) == nil {
-            throw ValidationError("--provider is \(provider), expected auto, cpu, cuda or tensorrt.")
-        }
         if let fps, !(0.1...1000).contains(fps) {
             throw ValidationError("--fps is \(fps), expected 0.1 to 1000 rows per second.")
         }
@@ -89,8 +80,6 @@ struct CheckpointFlags: ParsableArguments {
             directory: checkpoint.first ?? "",
             runtime: runtime.flatMap(CheckpointOptions.Runtime.init),
             library: library,
-            provider: provider.flatMap(CheckpointOptions.Provider.init) ?? .auto,
-            halfPrecision: half,
             threads: threads ?? 1,
             maxBatch: maxBatch ?? 8,
             python: python ?? "python3",

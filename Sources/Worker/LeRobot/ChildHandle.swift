@@ -8,8 +8,8 @@ final class ChildHandle: Sendable {
     /// Lines kept for the reason of an end.
     private static let keptLines = 5
 
+    // SAFETY: used under the lock only; what leaves it in ending() is only asked how it ended.
     private struct Handle: @unchecked Sendable {
-        // SAFETY: used under the lock only.
         var process: Process
     }
 
@@ -87,7 +87,8 @@ private final class LineSplitter: Sendable {
         rest.withLock { rest in
             rest += data
             var lines: [String] = []
-            while let end = rest.firstIndex(where: { $0 == 10 || $0 == 13 }) ?? (rest.count > Self.longest ? 4096 : nil) {
+            while let end = rest.firstIndex(where: { $0 == 10 || $0 == 13 }) ?? (rest.count > Self.longest ? 4096 : nil)
+            {
                 let line = String(decoding: rest[..<end], as: UTF8.self).trimmingCharacters(in: .whitespaces)
                 if !line.isEmpty { lines.append(line) }
                 rest.removeSubrange(...min(end, rest.count - 1))

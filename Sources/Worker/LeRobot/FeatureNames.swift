@@ -61,7 +61,9 @@ struct FeatureNames: Sendable {
 
     init(directory: URL, options: CheckpointOptions, loaded: LoadedPolicy) throws(WorkerError) {
         let config = directory.appending(path: CheckpointConfig.fileName)
-        if let data = try? Data(contentsOf: config), let groot = try? JSONDecoder().decode(Section.self, from: data).groot {
+        if let data = try? Data(contentsOf: config),
+            let groot = try? JSONDecoder().decode(Section.self, from: data).groot
+        {
             state = groot.stateNames
             action = groot.actionNames
             rowsPerSecond = groot.actionPeriod.flatMap { $0 > 0 ? 1 / $0 : nil }

@@ -156,7 +156,8 @@ package actor LeRobotPolicy: PolicyRuntime {
                 let (fresh, _, found) = try await Self.start(options, logger: logger, report: { _ in }) {
                     loaded throws(WorkerError) in
                     guard loaded.chunkSize == expected.chunkSize, loaded.actionDim == expected.actionNames.count,
-                        loaded.stateDim == expected.stateNames.count, loaded.images.map(\.key) == expected.images.map(\.key)
+                        loaded.stateDim == expected.stateNames.count,
+                        loaded.images.map(\.key) == expected.images.map(\.key)
                     else { throw WorkerError(.badCheckpoint, "\(expected.checkpoint) changed on disk; load it anew.") }
                     return expected
                 }

@@ -241,7 +241,9 @@ extension PythonChild {
         ? "/dev/shm" : FileManager.default.temporaryDirectory.path
 
     private static func privateFolder() throws(WorkerError) -> URL {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "groot-python-\(UUID().uuidString.prefix(8))")
+        let folder = FileManager.default.temporaryDirectory.appending(
+            path: "groot-python-\(UUID().uuidString.prefix(8))"
+        )
         do {
             try FileManager.default.createDirectory(
                 at: folder,

@@ -63,7 +63,8 @@ package struct SyntheticPolicy: PolicyRuntime {
     }
 
     /// Reads config.json (a `groot` section names states and actions) and synthetic.json.
-    package static func load(_ options: CheckpointOptions, logger: Logger) async throws(WorkerError) -> SyntheticPolicy {
+    package static func load(_ options: CheckpointOptions, logger: Logger) async throws(WorkerError) -> SyntheticPolicy
+    {
         let directory = URL(filePath: options.directory, directoryHint: .isDirectory).standardizedFileURL
         let config = try CheckpointConfig.read(directory: directory)
         let file = directory.appending(path: fileName)
@@ -92,7 +93,9 @@ package struct SyntheticPolicy: PolicyRuntime {
     package func run(_ batch: [PolicyInput]) async throws(WorkerError) -> BatchResult {
         let began = MonotonicInstant.now()
         // The jitter of a batch follows from what is in it, so that a run can be repeated.
-        let drawn = batch.reduce(UInt64(batch.count)) { $0 &* 31 &+ UInt64($1.state.first?.bitPattern ?? 0) &+ $1.noiseSeed }
+        let drawn = batch.reduce(UInt64(batch.count)) {
+            $0 &* 31 &+ UInt64($1.state.first?.bitPattern ?? 0) &+ $1.noiseSeed
+        }
         let share = jitter * (Double(drawn % 2001) / 1000 - 1)
         let wanted = Duration.seconds(times[batch.count].seconds * (1 + share))
         let chunks = batch.map { input -> ChunkResult in .success(hold(input.state)) }

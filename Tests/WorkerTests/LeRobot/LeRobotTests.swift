@@ -15,9 +15,8 @@ enum LeRobotEnvironment {
         ProcessInfo.processInfo.environment["GROOT_LEROBOT_PYTHON"]
         ?? root.appending(path: ".state/lerobot/bin/python").path
 
-    /// Under CI a missing environment fails; elsewhere the tests are skipped, visibly.
-    static let canRun =
-        FileManager.default.isExecutableFile(atPath: python) || ProcessInfo.processInfo.environment["CI"] == "true"
+    /// Several GB that not every machine has: without them the tests are skipped, visibly.
+    static let canRun = FileManager.default.isExecutableFile(atPath: python)
     static let reason: Comment = "no LeRobot: run scripts/setup-lerobot.sh, or set GROOT_LEROBOT_PYTHON"
 }
 

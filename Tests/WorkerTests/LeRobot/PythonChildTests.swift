@@ -95,7 +95,8 @@ struct PythonChildTests {
     }
 
     @Test(arguments: [
-        ("dies-loading", "ended by signal 9"), ("fails-loading", "ValueError: the weights do not fit the configuration"),
+        ("dies-loading", "ended by signal 9"),
+        ("fails-loading", "ValueError: the weights do not fit the configuration"),
         ("fails-warming", "CUDA out of memory; take a smaller --max-batch"),
     ])
     func `what goes wrong while loading is told`(name: String, says: String) async throws {
