@@ -105,7 +105,8 @@ extension HTTP2Connection: SessionEvents {
         } catch {
             session?.submitReset(stream: id, .enhanceYourCalm)
         }
-        session?.submitReset(stream: id, .noError)
+        // Only once the answer is out: a reset would overtake it.
+        refusedStreams.insert(id)
     }
 
     func bodyReceived(stream id: Int32, _ body: ByteBuffer) {
@@ -116,10 +117,12 @@ extension HTTP2Connection: SessionEvents {
     }
 
     func endReceived(stream id: Int32) {
+        refusedStreams.remove(id)
         streams[id]?.peerEnded()
     }
 
     func streamClosed(stream id: Int32, code: HTTP2ErrorCode) {
+        refusedStreams.remove(id)
         guard let stream = streams.removeValue(forKey: id) else { return }
         let cause: HTTP2StreamClosure.Cause =
             if resetByPeer.remove(id) != nil {
@@ -179,9 +182,8 @@ extension HTTP2Connection: SessionEvents {
             if role == .server, streams[id]?.wasReset != true { observe(.reset) }
         case .endOfStream(let id):
             // The answer is complete before the question: tell the peer to stop sending.
-            if role == .server, let stream = streams[id], !stream.remoteEnded {
-                session?.submitReset(stream: id, .noError)
-            }
+            let asksOn = streams[id].map { !$0.remoteEnded } ?? (refusedStreams.remove(id) != nil)
+            if role == .server, asksOn { session?.submitReset(stream: id, .noError) }
         default: break
         }
     }

@@ -70,6 +70,8 @@ package final class HTTP2Connection: ChannelInboundHandler {
     let quota: ByteQuota?
     var lastStreamOfPeer = Int32.max
     var resetByPeer: Set<Int32> = []
+    /// Streams whose header list was refused and whose requests have not ended.
+    var refusedStreams: Set<Int32> = []
     var closeReason = "the peer closed the connection"
     var drainFinished: (() -> Void)?
     var timers: [TimerName: Scheduled<Void>] = [:]
