@@ -119,7 +119,8 @@ package actor LeRobotPolicy: PolicyRuntime {
         return try outcome.get()
     }
 
-    package func close() {
+    /// `async`, because in async code the empty default of `PolicyRuntime` would win over a synchronous method.
+    package func close() async {
         isClosed = true
         restart?.cancel()
         child?.kill()
