@@ -147,6 +147,10 @@ let package = Package(
                 grpcTransport,
                 grpcProtobuf, protobuf, lifecycle, unixSignals, collections, crypto, logging,
             ],
+            resources: [
+                .embedInCode("Python/child.py"), .embedInCode("Python/lerobot_policy.py"),
+                .embedInCode("Python/capture.py"), .embedInCode("Python/prefix.py"),
+            ],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -220,11 +224,14 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Worker", "GrootAPI", "GrootCore", "GrootImaging", "GrootTesting", grpcCore, grpcTransport,
+                "Worker", "GrootAPI", "GrootAdmin", "GrootCore", "GrootImaging", "GrootTesting", grpcCore,
+                grpcTransport,
                 grpcProtobuf,
                 protobuf, lifecycle, logging,
             ],
-            exclude: ["Fixtures"],
+            exclude: [
+                "Fixtures", "LeRobot/make_checkpoint.py", "LeRobot/scripted_policy.py",
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -29,6 +29,7 @@ UNSAFE_FOLDERS = (
     "Sources/GrootStore/Postgres/",
     "Sources/GrootImaging/",
     "Sources/Worker/Runtime/",
+    "Sources/Worker/LeRobot/PythonChild.swift",
     "Sources/Simulator/MuJoCo/",
     "Sources/RobotAgent/RealTime/",
     "Sources/ROS1/Codec/",

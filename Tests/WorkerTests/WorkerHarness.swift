@@ -38,13 +38,14 @@ struct WorkerHarness: Sendable {
             metrics: metrics,
             logger: logger,
             load: { () throws(WorkerError) in
-                try await load().map {
+                let batchers = try await load().map {
                     Batcher(
                         runner: $0,
                         configuration: .init(maxWaiting: maxWaiting, maxBatch: maxBatch),
                         metrics: metrics
                     )
                 }
+                state.loaded(batchers)
             }
         )
         let group = ServiceGroup(configuration: .init(services: [server], logger: logger))

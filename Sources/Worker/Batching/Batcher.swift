@@ -35,6 +35,8 @@ package actor Batcher {
     }
 
     package nonisolated let runner: any PolicyRuntime
+    /// Tells two batchers of one checkpoint name apart (see `CheckpointKeeper`).
+    package nonisolated let key: String
     /// Written by this actor after every change, read by anyone.
     private nonisolated let loadNow: Mutex<Load>
     private let metrics: WorkerMetrics
@@ -45,8 +47,15 @@ package actor Batcher {
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var lastBatch = Duration.zero
     private var lastBatchSize = 0
+    private var isRetired = false
 
-    package init(runner: any PolicyRuntime, configuration: BatchQueue<UInt64>.Configuration, metrics: WorkerMetrics) {
+    package init(
+        runner: any PolicyRuntime,
+        configuration: BatchQueue<UInt64>.Configuration,
+        metrics: WorkerMetrics,
+        key: String = ""
+    ) {
+        self.key = key
         self.runner = runner
         var configuration = configuration
         let able = runner.description.maxBatch
@@ -70,6 +79,9 @@ package actor Batcher {
         deadline: MonotonicInstant?,
         runway: Duration? = nil
     ) async throws(WorkerError) -> Answer {
+        guard !isRetired else {
+            throw WorkerError(.retired, "\(runner.description.checkpoint) was exchanged or unloaded; ask again.")
+        }
         lastID += 1
         let id = lastID
         let arrived = MonotonicInstant.now()
@@ -93,6 +105,12 @@ package actor Batcher {
             Task { await self.cancel(id) }
         }
         return try result.get()
+    }
+
+    /// Takes nothing more and returns when what it had is answered.
+    package func retire() async {
+        isRetired = true
+        await waitUntilIdle()
     }
 
     /// Returns when nothing waits and nothing runs.

@@ -8,15 +8,6 @@ package struct CheckpointOptions: Sendable {
         case synthetic
     }
 
-    /// Where ONNX Runtime computes.
-    package enum Provider: String, Sendable, CaseIterable {
-        /// The fastest that the library and the machine offer: TensorRT is taken only when asked for.
-        case auto
-        case cpu
-        case cuda
-        case tensorrt
-    }
-
     package var directory: String
     /// What requests select; the directory's name unless given.
     package var name: String
@@ -24,9 +15,6 @@ package struct CheckpointOptions: Sendable {
     package var runtime: Runtime?
     /// Path of the ONNX Runtime library; nil searches.
     package var library: String?
-    package var provider: Provider
-    /// Half precision where the provider can choose it (TensorRT).
-    package var halfPrecision: Bool
     /// Compute threads inside one operator.
     package var threads: Int
     package var maxBatch: Int
@@ -50,8 +38,6 @@ package struct CheckpointOptions: Sendable {
         name: String? = nil,
         runtime: Runtime? = nil,
         library: String? = nil,
-        provider: Provider = .auto,
-        halfPrecision: Bool = false,
         threads: Int = 1,
         maxBatch: Int = 8,
         python: String = "python3",
@@ -68,8 +54,6 @@ package struct CheckpointOptions: Sendable {
         self.name = name ?? Self.defaultName(folder)
         self.runtime = runtime
         self.library = library
-        self.provider = provider
-        self.halfPrecision = halfPrecision
         self.threads = threads
         self.maxBatch = maxBatch
         self.python = python

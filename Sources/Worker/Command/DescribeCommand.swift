@@ -14,8 +14,13 @@ struct DescribeCommand: AsyncParsableCommand {
     func run() async throws {
         LogSetup.bootstrap(level: .info)
         do throws(WorkerError) {
-            let policy = try await OnnxPolicy.load(checkpoint.options, logger: Logger(label: "groot-worker"))
-            print(Self.text(policy.description, runtime: policy.version))
+            for directory in checkpoint.checkpoint {
+                let base = checkpoint.options
+                let options = base.with(directory: directory, name: nil, runtime: base.runtime)
+                let policy = try await PolicyLoader.load(options, logger: Logger(label: "groot-worker"))
+                print(Self.text(policy.description, runtime: policy.version))
+                await policy.close()
+            }
         } catch {
             throw reported(error)
         }
@@ -36,6 +41,7 @@ struct DescribeCommand: AsyncParsableCommand {
             "prefix         \(policy.supportsPrefix ? "yes" : "no")",
             "task           at most \(policy.maxTaskBytes) bytes of UTF-8",
         ]
+        lines += policy.batchTimes.map { "batch of \($0.batch)     \($0.infer.milliseconds) ms" }
         return lines.joined(separator: "\n")
     }
 }

@@ -43,6 +43,18 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Seconds that a free runtime waits for a fuller batch while no robot runs dry for it (default 0).")
     var gather: Double?
 
+    @Option(help: "Folder below which checkpoints may be loaded while serving (POST /checkpoints); default: none may.")
+    var checkpoints: String?
+
+    @Option(help: "GiB that all loaded checkpoints may take together (default: no limit).")
+    var memoryBudget: Double?
+
+    @Option(help: "Gateway to join (host:port); without it the gateway must list this worker in --workers.")
+    var gateway: String?
+
+    @Option(help: "host:port at which gateways reach this worker (default: the address it listens on).")
+    var advertise: String?
+
     @OptionGroup var tls: TLSFlags
 
     func validate() throws {
@@ -57,11 +69,16 @@ struct ServeCommand: AsyncParsableCommand {
                 let endpoint = try Endpoint(parsing: admin ?? "127.0.0.1", defaultPort: DefaultPort.workerAdmin)
                 if case .unix = endpoint { throw ValidationError("--admin must be host:port or off.") }
             }
+            if let gateway { _ = try Endpoint(parsing: gateway, defaultPort: DefaultPort.gateway) }
+            if let advertise { _ = try Endpoint(parsing: advertise, defaultPort: DefaultPort.worker) }
         } catch let error as EndpointError {
             throw ValidationError(error.description)
         }
         if let maxWaiting, !(1...10_000).contains(maxWaiting) {
             throw ValidationError("--max-waiting is \(maxWaiting), expected 1 to 10000.")
+        }
+        if let memoryBudget, !(0.001...100_000).contains(memoryBudget) {
+            throw ValidationError("--memory-budget is \(memoryBudget), expected 0.001 to 100000 GiB.")
         }
         for (flag, value) in [("--inference-latency", inferenceLatency), ("--gather", gather)] {
             if let value, !(0...60).contains(value) {
@@ -90,6 +107,17 @@ struct ServeCommand: AsyncParsableCommand {
             logger: logger
         )
         let security = try fleetTLS(metrics.registry, logger)
+        let keeper = CheckpointKeeper(
+            configuration: .init(
+                base: options,
+                queue: queue,
+                memoryBudget: memoryBudget.map { Int($0 * Double(1 << 30)) },
+                root: checkpoints.map { URL(filePath: $0, directoryHint: .isDirectory) }
+            ),
+            state: state,
+            metrics: metrics,
+            logger: logger
+        )
         let server = WorkerServer(
             name: name,
             listen: try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker),
@@ -98,16 +126,8 @@ struct ServeCommand: AsyncParsableCommand {
             metrics: metrics,
             logger: logger,
             onServing: { await notifier.ready("serves \($0)") },
-            load: { [logger] () throws(WorkerError) in
-                let policy = try await OnnxPolicy.load(options, logger: logger)
-                logger.info(
-                    "checkpoint loaded",
-                    metadata: [
-                        "checkpoint": "\(policy.description.checkpoint)", "sha256": "\(policy.description.sha256)",
-                        "runtime": "\(policy.version)",
-                    ]
-                )
-                return [Batcher(runner: policy, configuration: queue, metrics: metrics)]
+            load: { [directories = checkpoint.checkpoint] () throws(WorkerError) in
+                try await keeper.loadAll(directories)
             }
         )
         // Whatever ends the listener ends the process, and the admin listener closes in order.
@@ -124,13 +144,32 @@ struct ServeCommand: AsyncParsableCommand {
                 defaultPort: DefaultPort.workerAdmin
             )
         {
-            let listener = AdminServer(host: host, port: port, metrics: metrics.registry, logger: logger) {
+            let listener = AdminServer(
+                host: host,
+                port: port,
+                metrics: metrics.registry,
+                logger: logger,
+                routes: AdminRoute.pages(CheckpointEndpoints(keeper: keeper).routes)
+            ) {
                 state.notReadyReason
             }
             services.append(.init(service: AdminService(server: listener)))
         }
         services.append(.init(service: notifier, successTerminationBehavior: .ignore))
         if let security { services.append(.init(service: security)) }
+        if let gateway {
+            let registration = GatewayRegistration(
+                gateway: try Endpoint(parsing: gateway, defaultPort: DefaultPort.gateway),
+                worker: name,
+                state: state,
+                tls: security,
+                logger: logger
+            ) { [advertise] in
+                if let advertise { return "\(try Endpoint(parsing: advertise, defaultPort: DefaultPort.worker))" }
+                return try await server.reachableAddress
+            }
+            services.append(.init(service: registration))
+        }
         var configuration = ServiceGroupConfiguration(
             services: services,
             gracefulShutdownSignals: [.sigterm, .sigint],
@@ -140,8 +179,10 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as WorkerError {
+            await keeper.closeAll()
             throw reported(error)
         }
+        await keeper.closeAll()
         logger.info("drained")
     }
 

@@ -62,7 +62,12 @@ package final class InferenceService: RegistrableRPCService {
     ) async throws(RPCError) -> ServerResponse<Groot_V1_InferResponse> {
         let started = MonotonicInstant.now()
         do throws(WorkerError) {
-            let response = try await answer(request, started: started, deadline: deadline, runway: runway)
+            let response: Groot_V1_InferResponse
+            do throws(WorkerError) {
+                response = try await answer(request, started: started, deadline: deadline, runway: runway)
+            } catch  where error.code == .retired {
+                response = try await answer(request, started: started, deadline: deadline, runway: runway)
+            }
             metrics.requestAnswered()
             return ServerResponse(message: response, trailingMetadata: loadTrailer(request.message.checkpoint))
         } catch {
@@ -183,7 +188,7 @@ package final class InferenceService: RegistrableRPCService {
         let level: Logger.Level =
             switch error.code {
             case .inferenceFailed, .runtimeMissing, .badCheckpoint: .error
-            case .queueFull, .badRequest, .unknownCheckpoint, .runtimeLost, .overBudget: .warning
+            case .queueFull, .badRequest, .unknownCheckpoint, .runtimeLost, .overBudget, .retired: .warning
             case .superseded, .cancelled, .deadlineExceeded, .notServing: .info
             }
         logger.log(

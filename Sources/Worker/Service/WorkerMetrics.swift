@@ -4,7 +4,9 @@ package import GrootCore
 package struct WorkerMetrics: Sendable {
     package let registry: MetricsRegistry
     package let waiting: Gauge
+    package let residentBytes: Gauge
 
+    private let phases: [(ServingState.Phase, Gauge)]
     private let answered: Counter
     private let failed: [WorkerError.Code: Counter]
     private let batches: [Counter]
@@ -19,6 +21,18 @@ package struct WorkerMetrics: Sendable {
     package init(registry: MetricsRegistry, maxBatch: Int) {
         self.registry = registry
         waiting = registry.gauge("groot_worker_waiting_requests", help: "Requests that wait for a batch.")
+        residentBytes = registry.gauge(
+            "groot_worker_resident_bytes",
+            help: "Memory of the checkpoints that are loaded, as their runtimes estimate it."
+        )
+        phases = ServingState.Phase.allCases.map { phase in
+            let gauge = registry.gauge(
+                "groot_worker_phase",
+                help: "1 for the phase that the worker is in.",
+                labels: ["phase": phase.rawValue]
+            )
+            return (phase, gauge)
+        }
         func outcome(_ label: String) -> Counter {
             registry.counter(
                 "groot_worker_requests_total",
@@ -45,6 +59,10 @@ package struct WorkerMetrics: Sendable {
                 return (stage, histogram)
             }
         )
+    }
+
+    package func entered(_ phase: ServingState.Phase) {
+        for (other, gauge) in phases { gauge.set(other == phase ? 1 : 0) }
     }
 
     package func requestAnswered() { answered.increment() }

@@ -15,13 +15,15 @@ package struct WorkerServer: Service {
     package static let maximumStreams = 256
 
     package typealias Transport = HTTP2ServerTransport.Posix
-    package typealias Load = @Sendable () async throws(WorkerError) -> [Batcher]
+    /// Returns when everything that the worker was started with is in its `ServingState`.
+    package typealias Load = @Sendable () async throws(WorkerError) -> Void
 
     private let server: GRPCServer<Transport>
     private let state: ServingState
     private let endpoint: GrootCore.Endpoint
     private let load: Load
     private let onServing: @Sendable (_ checkpoints: String) async -> Void
+    private let metrics: WorkerMetrics
     private let logger: Logger
 
     package init(
@@ -38,6 +40,7 @@ package struct WorkerServer: Service {
         self.endpoint = endpoint
         self.load = load
         self.onServing = onServing
+        self.metrics = metrics
         self.logger = logger
         let transport = Transport(
             address: endpoint.socketAddress,
@@ -78,16 +81,33 @@ package struct WorkerServer: Service {
     package func run() async throws {
         try await withGracefulShutdownHandler {
             async let loading = loadAndServe()
+            async let counting: Void = countPhases()
             do {
                 try await server.serve()
             } catch {
                 throw WorkerError(.notServing, "Cannot serve on \(endpoint); is the address taken? \(error)")
             }
             try await loading.get()
+            await counting
         } onGracefulShutdown: {
             logger.info("draining")
             drain()
         }
+    }
+
+    /// host:port as others on the network can use it, once it is bound.
+    package var reachableAddress: String {
+        get async throws {
+            let bound = try await server.transport.listeningAddress
+            if let address = bound.ipv4 { return "\(address.host):\(address.port)" }
+            if let address = bound.ipv6 { return "[\(address.host)]:\(address.port)" }
+            return "\(endpoint)"
+        }
+    }
+
+    /// Ends with the drain, as every watch does.
+    private func countPhases() async {
+        for await phase in state.watch() { metrics.entered(phase) }
     }
 
     /// Makes the worker ready; a checkpoint that cannot be loaded ends the listener the gentle way.
@@ -96,9 +116,8 @@ package struct WorkerServer: Service {
         guard let address = try? await address else { return .success(()) }
         logger.info("listening", metadata: ["peer": "\(address)"])
         do throws(WorkerError) {
-            let batchers = try await load()
-            state.loaded(batchers)
-            let names = batchers.map { $0.runner.description.checkpoint }.joined(separator: ", ")
+            try await load()
+            let names = state.resident.map { $0.runner.description.checkpoint }.joined(separator: ", ")
             logger.info("serving", metadata: ["checkpoint": "\(names)"])
             await onServing(names)
             return .success(())

@@ -1,0 +1,156 @@
+import Foundation
+import GrootCore
+import GrootTesting
+import Logging
+import Testing
+
+@testable import Worker
+
+/// A Python with LeRobot, as scripts/setup-lerobot.sh makes it.
+enum LeRobotEnvironment {
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+
+    static let python =
+        ProcessInfo.processInfo.environment["GROOT_LEROBOT_PYTHON"]
+        ?? root.appending(path: ".state/lerobot/bin/python").path
+
+    /// Several GB that not every machine has: without them the tests are skipped, visibly.
+    static let canRun = FileManager.default.isExecutableFile(atPath: python)
+    static let reason: Comment = "no LeRobot: run scripts/setup-lerobot.sh, or set GROOT_LEROBOT_PYTHON"
+}
+
+/// Real LeRobot, real checkpoints with random weights.
+@Suite(.serialized, .timeLimit(.minutes(5)), .enabled(if: LeRobotEnvironment.canRun, LeRobotEnvironment.reason))
+struct LeRobotTests {
+    /// Arms in rad, the claw up to 100: float32 sums in another order differ by this much at most.
+    private static let tolerance: Float = 2e-4
+
+    private struct Expected: Decodable {
+        struct Answer: Decodable {
+            var state: [Float]
+            var chunk: [[Float]]
+        }
+
+        var task: String
+        var answers: [Answer]
+    }
+
+    private let folder: TemporaryDirectory
+
+    init() throws { folder = try TemporaryDirectory(prefix: "groot-lerobot") }
+
+    @Test(arguments: ["act", "diffusion"])
+    func `the chunk is LeRobot's own, alone and in a batch`(kind: String) async throws {
+        let expected = try make(kind)
+        let policy = try await load()
+        let description = policy.description
+        #expect(description.policyType == kind)
+        #expect(description.runtime == "lerobot")
+        #expect(description.stateNames == ["left", "right", "lift", "claw"])
+        #expect(description.actionNames == ["left", "right", "lift", "claw_position"])
+        #expect(description.actionPeriod == .milliseconds(50))
+        #expect(policy.version.hasPrefix("LeRobot 0."))
+        let inputs = expected.answers.enumerated().map { number, answer in
+            PolicyInput(
+                images: description.images.enumerated().map { offset, image in
+                    pixels(seed: UInt32(100 * number + offset), count: image.width * image.height * 3)
+                },
+                state: answer.state,
+                task: expected.task
+            )
+        }
+        let together = try await policy.run(inputs)
+        for (number, answer) in expected.answers.enumerated() {
+            let alone = try await policy.run([inputs[number]])
+            for chunk in [try together.chunks[number].get(), try alone.chunks[0].get()] {
+                let flat = answer.chunk.flatMap { $0 }
+                #expect(chunk.count == flat.count)
+                let worst = zip(chunk, flat).map { abs($0 - $1) }.max() ?? .infinity
+                #expect(worst <= Self.tolerance, "\(kind), observation \(number): \(worst)")
+            }
+        }
+        await policy.close()
+    }
+
+    @Test
+    func `kill -9 of LeRobot's process in an inference costs that inference`() async throws {
+        _ = try make("act")
+        let policy = try await load()
+        let victim = try #require(await policy.processIdentifier)
+        let input = PolicyInput.zeros(for: policy.description)
+        async let running = Result { () async throws(WorkerError) in
+            try await policy.run(Array(repeating: input, count: 4))
+        }
+        kill(victim, SIGKILL)
+        if case .failure(let error) = await running { #expect(error.code == .runtimeLost) }
+        // The kill may have come after the answer: the next one finds out.
+        if policy.unavailableReason == nil {
+            await #expect(throws: WorkerError.self) { try await policy.run([input]) }
+        }
+        try await eventually(within: .seconds(120), "LeRobot serves again") { policy.unavailableReason == nil }
+        #expect(try await policy.run([input]).chunks.count == 1)
+        await policy.close()
+    }
+
+    @Test
+    func `damaged and foreign directories say what is wrong`() async throws {
+        _ = try make("act")
+        let weights = folder.url.appending(path: "pretrained_model/model.safetensors")
+        let whole = try Data(contentsOf: weights)
+        try whole.prefix(whole.count / 2).write(to: weights)
+        await refused("model.safetensors is damaged: its tensors end at byte")
+        try Data("short".utf8).write(to: weights)
+        await refused("too few for a header")
+        try whole.write(to: weights)
+
+        let info = folder.url.appending(path: "dataset/meta/info.json")
+        let names = try String(contentsOf: info, encoding: .utf8)
+        try names.replacing(#""lift", "#, with: "").write(to: info, atomically: true, encoding: .utf8)
+        await refused("gives 3 state names")
+        try names.write(to: info, atomically: true, encoding: .utf8)
+
+        try FileManager.default.removeItem(at: folder.url.appending(path: "pretrained_model/policy_preprocessor.json"))
+        await refused("older than 0.4")
+    }
+
+    private func make(_ kind: String) throws -> Expected {
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "make_checkpoint.py").path
+        let process = Process()
+        process.executableURL = URL(filePath: LeRobotEnvironment.python)
+        process.arguments = [script, kind, folder.url.path]
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "make_checkpoint.py \(kind) failed")
+        let file = folder.url.appending(path: "expected.json")
+        return try JSONDecoder().decode(Expected.self, from: Data(contentsOf: file))
+    }
+
+    private func load() async throws(WorkerError) -> LeRobotPolicy {
+        let options = CheckpointOptions(
+            directory: folder.url.appending(path: "pretrained_model").path,
+            name: "random",
+            maxBatch: 4,
+            python: LeRobotEnvironment.python,
+            device: "cpu",
+            dataset: folder.url.appending(path: "dataset").path,
+            inferenceTimeout: .seconds(60)
+        )
+        return try await LeRobotPolicy.load(options, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    private func refused(_ says: String, sourceLocation: SourceLocation = #_sourceLocation) async {
+        let error = await #expect(throws: WorkerError.self, sourceLocation: sourceLocation) { _ = try await load() }
+        #expect(error?.code == .badCheckpoint, sourceLocation: sourceLocation)
+        #expect(error?.message.contains(says) == true, "\(error?.message ?? "")", sourceLocation: sourceLocation)
+    }
+
+    /// The generator of make_checkpoint.py.
+    private func pixels(seed: UInt32, count: Int) -> [UInt8] {
+        var state = seed
+        return (0..<count).map { _ in
+            state = state &* 1_664_525 &+ 1_013_904_223
+            return UInt8(state >> 24)
+        }
+    }
+}

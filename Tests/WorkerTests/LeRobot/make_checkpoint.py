@@ -1,0 +1,128 @@
+"""Makes LeRobot checkpoints with random weights and what LeRobot itself answers with them; used by LeRobotTests.swift.
+
+    python make_checkpoint.py act|diffusion FOLDER
+
+FOLDER gets `pretrained_model/` (saved by LeRobot), `dataset/meta/info.json` (names and rate) and `expected.json`: observations
+(pixels by a generator that the Swift test repeats) with the chunk of `predict_action_chunk` between LeRobot's processors,
+one observation at a time and step by step, as LeRobot's own policy server does it.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch  # noqa: E402
+from lerobot.configs.types import FeatureType, PolicyFeature  # noqa: E402
+from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors  # noqa: E402
+
+STATE_NAMES = ["left", "right", "lift", "claw"]
+ACTION_NAMES = ["left", "right", "lift", "claw_position"]
+IMAGES = {"observation.images.head": (3, 48, 64), "observation.images.chest": (3, 48, 64)}
+TASK = "Depalletize the green box"
+
+
+def pixels(seed: int, height: int, width: int) -> torch.Tensor:
+    """Linear congruence, top byte: the same in Swift."""
+    state, out = seed, bytearray()
+    for _ in range(height * width * 3):
+        state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
+        out.append(state >> 24)
+    return torch.frombuffer(out, dtype=torch.uint8).view(height, width, 3)
+
+
+def configuration(kind: str):
+    features = {
+        "input_features": {
+            **{key: PolicyFeature(type=FeatureType.VISUAL, shape=shape) for key, shape in IMAGES.items()},
+            "observation.state": PolicyFeature(type=FeatureType.STATE, shape=(len(STATE_NAMES),)),
+        },
+        "output_features": {"action": PolicyFeature(type=FeatureType.ACTION, shape=(len(ACTION_NAMES),))},
+        "device": "cpu",
+    }
+    if kind == "act":
+        return make_policy_config(
+            "act", chunk_size=12, n_action_steps=12, dim_model=64, n_heads=4, dim_feedforward=128, n_encoder_layers=1,
+            n_vae_encoder_layers=1, latent_dim=8, pretrained_backbone_weights=None, **features,
+        )  # fmt: skip
+    if kind == "diffusion":
+        return make_policy_config(
+            "diffusion", horizon=8, n_action_steps=7, n_obs_steps=2, down_dims=(16, 32), num_inference_steps=2,
+            noise_scheduler_type="DDIM", crop_shape=None, pretrained_backbone_weights=None, spatial_softmax_num_keypoints=8,
+            **features,
+        )  # fmt: skip
+    raise SystemExit(f"unknown kind {kind}")
+
+
+def main() -> None:
+    kind, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    torch.manual_seed(7)
+    config = configuration(kind)
+    policy = get_policy_class(kind)(config)
+    policy.eval()
+    statistics = {
+        "observation.state": {
+            "mean": torch.tensor([0.1, -0.2, 0.3, 50.0]), "std": torch.tensor([1.0, 2.0, 0.5, 30.0]),
+            "min": torch.tensor([-1.0, -2.0, 0.0, 0.0]), "max": torch.tensor([1.0, 2.0, 1.0, 100.0]),
+        },
+        "action": {
+            "mean": torch.tensor([0.0, 0.5, -0.5, 40.0]), "std": torch.tensor([1.5, 0.7, 1.1, 20.0]),
+            "min": torch.tensor([-1.0, -2.0, 0.0, 0.0]), "max": torch.tensor([1.0, 2.0, 1.0, 100.0]),
+        },
+        **{
+            key: {"mean": torch.full((3, 1, 1), 0.5), "std": torch.full((3, 1, 1), 0.25),
+                  "min": torch.zeros(3, 1, 1), "max": torch.ones(3, 1, 1)}
+            for key in IMAGES
+        },
+    }  # fmt: skip
+    before, after = make_pre_post_processors(config, dataset_stats=statistics)
+    target = folder / "pretrained_model"
+    policy.save_pretrained(target)
+    before.save_pretrained(target)
+    after.save_pretrained(target)
+    (folder / "dataset/meta").mkdir(parents=True)
+    (folder / "dataset/meta/info.json").write_text(
+        json.dumps(
+            {
+                "codebase_version": "v3.0",
+                "fps": 20,
+                "features": {
+                    "observation.state": {"dtype": "float32", "shape": [4], "names": STATE_NAMES},
+                    "action": {"dtype": "float32", "shape": [4], "names": ACTION_NAMES},
+                    **{
+                        key: {"dtype": "video", "shape": list(shape), "names": ["channels", "height", "width"]}
+                        for key, shape in IMAGES.items()
+                    },
+                },
+            }
+        )
+    )
+    answers = []
+    for number in range(4):
+        state = [0.1 * number, -0.3, 0.5, 20.0 * number]
+        observation = {}
+        for offset, (key, (_, height, width)) in enumerate(sorted(IMAGES.items())):
+            image = pixels(100 * number + offset, height, width)
+            observation[key] = (image.permute(2, 0, 1).type(torch.float32) / 255).contiguous().unsqueeze(0)
+        observation["observation.state"] = torch.tensor([state])
+        observation["task"] = TASK
+        with torch.no_grad():
+            prepared = before(observation)
+            extra = {}
+            if kind == "diffusion":
+                prepared = {key: value for key, value in prepared.items() if value is not None}
+                prepared["observation.images"] = torch.stack([prepared[key] for key in config.image_features], dim=-4)
+                for key, queue in policy._queues.items():
+                    if key in prepared:
+                        queue.extend([prepared[key]] * queue.maxlen)
+                extra["noise"] = torch.zeros(1, config.horizon, len(ACTION_NAMES))
+            chunk = policy.predict_action_chunk(prepared, **extra)
+            steps = [after(chunk[:, i, :]) for i in range(chunk.shape[1])]
+        answers.append({"state": state, "chunk": torch.stack(steps, dim=1)[0].tolist()})
+    (folder / "expected.json").write_text(json.dumps({"task": TASK, "answers": answers}))
+
+
+if __name__ == "__main__":
+    main()
