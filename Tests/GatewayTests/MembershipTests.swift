@@ -94,7 +94,7 @@ struct MembershipTests {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let address = try #require(server.localAddress)
-        let lookup = ServiceLookup(servers: [address], timeout: .seconds(5))
+        let lookup = ServiceLookup(servers: [address], timeout: .seconds(20))
         let found = try await lookup.targets(of: "_groot._tcp.fleet.local")
         #expect(found == [.tcp(host: "gpu1.fleet.local", port: 8090), .tcp(host: "gpu2.fleet.local", port: 9090)])
         let error = await #expect(throws: NameResolver.Failure.self) { try await lookup.targets(of: "_nobody._tcp.x") }

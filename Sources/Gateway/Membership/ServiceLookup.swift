@@ -25,9 +25,10 @@ struct ServiceLookup: Sendable {
         return ServiceLookup(servers: servers)
     }
 
+    /// Asks every server up to twice, in turn: a datagram may get lost.
     func targets(of name: String) async throws -> [Endpoint] {
         var last: any Error = NameResolver.Failure(description: "no name server")
-        for server in servers {
+        for server in servers + servers {
             do {
                 return try await ask(server, name)
             } catch {

@@ -9,7 +9,7 @@ import Testing
 @testable import Simulator
 
 /// The robot as an agent sees it: through its own ROS node and an embedded master.
-@Suite struct SimulatedRobotTests {
+@Suite struct SimulatedRobotSerialTests {
     @Test func sensorMessagesPutTheArmsAtFour() {
         let arms = (0..<16).map(Double.init)
         let message = RobotMessages.sensors(
