@@ -34,6 +34,9 @@ test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FI
 	@scripts/build.sh tests
 	@scripts/test.sh $(FILTER)
 
+bench-store: build ## Telemetry rows per second through one gateway beside raw COPY of the same rows (ROWS=400000)
+	@cd scripts && /usr/bin/python3 bench_store.py $(if $(ROWS),--rows $(ROWS))
+
 lint: ## Format, import directions, unsafe code where it belongs
 	@scripts/lint.sh
 
@@ -56,4 +59,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway bench-store test lint format train generate clean package
