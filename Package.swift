@@ -121,6 +121,8 @@ let package = Package(
                 .embedInCode("Migrations/m0003_run_configs.up.sql"),
                 .embedInCode("Migrations/m0003_run_configs.down.sql"),
                 .embedInCode("Migrations/m0004_views.up.sql"), .embedInCode("Migrations/m0004_views.down.sql"),
+                .embedInCode("Migrations/m0005_thumbnails.up.sql"),
+                .embedInCode("Migrations/m0005_thumbnails.down.sql"),
             ],
             swiftSettings: settings
         ),
@@ -251,6 +253,7 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: ["GrootCore", "GrootAPI", "GrootTesting", "ROS1"],
+            exclude: ["Fixtures"],
             swiftSettings: settings
         ),
     ],

@@ -50,6 +50,21 @@ extension Store {
         try await json("dashboard_comparison", Queries.dashboardComparison)
     }
 
+    /// Pictures of an episode: camera, time, milliseconds since the start, URL.
+    package func dashboardThumbnails(_ episode: UUID) async throws(StoreError) -> String {
+        try await json("dashboard_thumbnails", Queries.dashboardThumbnails, [.text(episode.uuidString)])
+    }
+
+    /// One of them as a JPEG file, nil when it is not there.
+    package func dashboardThumbnail(_ episode: UUID, _ sequence: Int64) async throws(StoreError) -> Data? {
+        try await withConnection("dashboard_thumbnail") { (connection) throws(StoreError) in
+            let key: [PostgresValue] = [.text(episode.uuidString), .integer(sequence)]
+            return try connection.fetch(Queries.dashboardThumbnail, key).first.flatMap {
+                Data(base64Encoded: $0, options: .ignoreUnknownCharacters)
+            }
+        }
+    }
+
     private func json(
         _ operation: StaticString,
         _ query: Query<String>,

@@ -1,3 +1,16 @@
+/// What of one start of an agent is committed.
+struct TelemetryLedger: Sendable {
+    var records: SequenceRanges
+    var thumbnails: SequenceRanges
+}
+
+/// What maintenance did to one partition.
+struct PartitionChange: Sendable {
+    var partition: String
+    /// `created` or `dropped`.
+    var change: String
+}
+
 extension Store {
     /// Commits a report in one transaction; records that are already there are left out.
     ///
@@ -6,12 +19,31 @@ extension Store {
     @discardableResult
     package func insertTelemetry(_ batch: TelemetryBatch) async throws(StoreError) -> Int {
         guard !batch.isEmpty else { return 0 }
-        let sequences = try SequenceRanges(batch.sequences)
-        let inserted = try await withConnection("insert_telemetry") { (connection) throws(StoreError) -> [Int] in
+        let records = try SequenceRanges(batch.recordSequences)
+        let thumbnails = try SequenceRanges(batch.thumbnails.sequences)
+        let inserted: [Int]
+        do throws(StoreError) {
+            inserted = try await commit(batch, records: records, thumbnails: thumbnails)
+        } catch where error.sqlState == "23514" && error.code == .unavailable {
+            // Maintenance attached a partition in between; it does that once a day and table.
+            inserted = try await commit(batch, records: records, thumbnails: thumbnails)
+        }
+        count(batch, inserted: inserted)
+        return inserted.reduce(0, +)
+    }
+
+    /// - Returns: how many records were new, by table.
+    private func commit(
+        _ batch: TelemetryBatch,
+        records: SequenceRanges,
+        thumbnails: SequenceRanges
+    ) async throws(StoreError) -> [Int] {
+        try await withConnection("insert_telemetry") { (connection) throws(StoreError) -> [Int] in
             try connection.transaction { (connection) throws(StoreError) -> [Int] in
                 let known = try Self.lock(batch, on: connection)
                 var inserted: [Int] = []
                 for rows in batch.tables {
+                    let known = rows.table == .thumbnails ? known.thumbnails : known.records
                     guard let stream = rows.stream(leavingOut: known) else {
                         inserted.append(0)
                         continue
@@ -22,33 +54,32 @@ extension Store {
                 try connection.run(
                     Queries.commitTelemetry,
                     [
-                        .text(batch.robot), .text(batch.boot), .text(sequences.multirange),
+                        .text(batch.robot), .text(batch.boot), .text(records.multirange),
                         .integer(batch.drops.inferences), .integer(batch.drops.controlSamples),
                         .integer(batch.drops.events), .integer(batch.drops.damaged), .integer(batch.drops.refused),
-                        .integer(batch.drops.episodes),
+                        .integer(batch.drops.episodes), .text(thumbnails.multirange),
+                        .integer(batch.drops.thumbnails),
                     ]
                 )
                 return inserted
             }
         }
-        count(batch, inserted: inserted)
-        return inserted.reduce(0, +)
     }
 
     /// Keeps other reports of the same boot out until the commit and says what is there already.
     private static func lock(
         _ batch: TelemetryBatch,
         on connection: PostgresConnection
-    ) throws(StoreError) -> SequenceRanges {
+    ) throws(StoreError) -> TelemetryLedger {
         let key: [PostgresValue] = [.text(batch.robot), .text(batch.boot)]
         if let committed = try connection.fetch(Queries.lockTelemetryBoot, key).first {
-            return try SequenceRanges(multirange: committed)
+            return committed
         }
         try connection.run(Queries.ensureTelemetryBoot, key)
         guard let committed = try connection.fetch(Queries.lockTelemetryBoot, key).first else {
             throw StoreError(.rejected, "the ledger row of \(batch.robot) \(batch.boot) cannot be made")
         }
-        return try SequenceRanges(multirange: committed)
+        return committed
     }
 
     /// Creates partitions that will be needed and drops those that retention lets go.
@@ -56,8 +87,10 @@ extension Store {
     /// - Returns: one line per change.
     @discardableResult
     package func maintainPartitions() async throws(StoreError) -> [String] {
-        try await withConnection("maintain_partitions") { (connection) throws(StoreError) in
+        let changes = try await withConnection("maintain_partitions") { (connection) throws(StoreError) in
             try connection.fetch(Queries.maintainPartitions)
         }
+        count(changes)
+        return changes.map { "\($0.partition) \($0.change)" }
     }
 }

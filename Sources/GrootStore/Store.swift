@@ -106,6 +106,8 @@ package final class Store: Sendable {
         }
     }
 
+    func count(_ changes: [PartitionChange]) { instruments.changed(changes) }
+
     /// Counts records that a commit made durable for the first time, and those that were there already.
     func count(_ batch: TelemetryBatch, inserted: [Int]) {
         for (rows, count) in zip(batch.tables, inserted) {

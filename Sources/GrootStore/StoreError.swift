@@ -61,13 +61,17 @@ package struct StoreError: Error, CustomStringConvertible {
 
 extension StoreError {
     /// Classifies what the server answered.
-    init(sqlState: String?, message: String) {
+    ///
+    /// - Parameter constraint: name of the constraint that a value violates.
+    init(sqlState: String?, constraint: String? = nil, message: String) {
         let state = sqlState ?? ""
         let code: Code =
             switch state {
             case "": .unavailable
             case "57014": .timedOut
             case "40001", "40P01", "25006": .unavailable
+            // A partition was attached while the rows were on their way to the default one: nothing is wrong with them.
+            case "23514" where constraint == nil: .unavailable
             case _ where state.hasPrefix("08") || state.hasPrefix("57P") || state.hasPrefix("53"): .unavailable
             case _ where state.hasPrefix("22") || state.hasPrefix("23"): .invalidValue
             default: .rejected

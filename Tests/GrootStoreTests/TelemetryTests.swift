@@ -16,6 +16,14 @@ struct TelemetryTests {
         .server(url: try await TestCluster.shared.database(), migrate: true)
     }
 
+    /// Waits for the maintenance that a store does at its start; another one beside it would do nothing.
+    private func ownMaintenance(_ store: Store) async throws {
+        let partitions = "SELECT count(*)::text FROM pg_inherits WHERE inhparent = 'thumbnails'::regclass"
+        try await eventually("today and three days ahead have partitions") {
+            try await rows(store, partitions) == [["5"]]
+        }
+    }
+
     /// One record of each kind.
     private func mixed(first: Int64, episode: UUID) -> TelemetryBatch {
         var batch = TelemetryBatch(robot: "r1", boot: "b1", inferences: 1, controlSamples: 1, events: 1)
@@ -127,6 +135,7 @@ struct TelemetryTests {
         try await withStore(location()) { store in
             try await store.insertInferences([InferenceRow(robot: "r1", boot: "b1", sequence: 1)])
             try await expect(rows(store, "SELECT count(*)::text FROM inferences_default"), is: [["0"]])
+            try await ownMaintenance(store)
             // Days without partitions: the rows go to the default partition first.
             _ = try await rows(
                 store,
@@ -154,6 +163,72 @@ struct TelemetryTests {
             // The last stray is of that very day and stays.
             try await expect(rows(store, "SELECT sequence::text FROM inferences"), is: [["102"]])
             try await expect(rows(store, "SELECT committed::text FROM telemetry_boots"), is: [["{[1,2)}"]])
+        }
+    }
+
+    @Test func whatRetentionLetsGoIsCounted() async throws {
+        let metrics = MetricsRegistry()
+        try await withStore(location(), metrics: metrics) { store in
+            try await store.insertInferences([InferenceRow(robot: "r1", boot: "b1", sequence: 1)])
+            try await ownMaintenance(store)
+            // A hundred days ago there were partitions; ninety days are kept.
+            _ = try await rows(store, "SELECT * FROM maintain_partitions(0, now() - interval '100 days')")
+            _ = try await rows(store, "SELECT * FROM maintain_partitions(0, now() - interval '80 days')")
+            let changes = try await store.maintainPartitions()
+            // Of inferences (90 days), samples (30), events (400) and thumbnails (14; the older went 80 days ago).
+            #expect(changes.count { $0.hasPrefix("inferences_") && $0.hasSuffix("dropped") } == 1, "\(changes)")
+            #expect(changes.count { $0.hasPrefix("control_samples_") && $0.hasSuffix("dropped") } == 2)
+            #expect(changes.count { $0.hasPrefix("thumbnails_") && $0.hasSuffix("dropped") } == 1)
+            #expect(!changes.contains { $0.hasPrefix("events_") })
+            try await expect(rows(store, "SELECT count(*)::text FROM inferences"), is: [["1"]])
+        }
+        #expect(metrics.render().contains(#"groot_gateway_store_partitions_total{change="dropped"} 4"#))
+    }
+
+    @Test func thumbnailsHaveNumbersOfTheirOwnAndCanBeLookedAt() async throws {
+        try await withStore(location()) { store in
+            let episode = UUID()
+            try await store.startEpisode(Sample.start(episode))
+            let jpeg = Data([0xFF, 0xD8, 0xFF, 0xE0, 0x00, 0x5C, 0x0A])
+            func batch(_ sequences: ClosedRange<Int64>) -> TelemetryBatch {
+                var batch = mixed(first: sequences.lowerBound, episode: episode)
+                for sequence in sequences {
+                    batch.thumbnails.beginRow(sequence: sequence)
+                    _ = batch.thumbnails.append(uuid: episode.uuidString)
+                    batch.thumbnails.append(text: sequence % 2 == 1 ? "head" : "left")
+                    batch.thumbnails.append(unixNanoseconds: 1_700_000_000_123_456_789 + sequence * 500_000_000)
+                    batch.thumbnails.append(bytes: jpeg + [UInt8(sequence)])
+                }
+                batch.drops.thumbnails = 9
+                return batch
+            }
+            // Three records and two thumbnails with the same numbers; then one more of each is new.
+            try await expect(store.insertTelemetry(batch(1...2)), is: 5)
+            try await expect(store.insertTelemetry(batch(1...2)), is: 0)
+            try await expect(store.insertTelemetry(batch(2...3)), is: 2)
+            try await expect(
+                rows(
+                    store,
+                    "SELECT committed::text, committed_thumbnails::text, dropped_thumbnails::text FROM telemetry_boots"
+                ),
+                is: [["{[1,5)}", "{[1,4)}", "9"]]
+            )
+            struct Listed: Decodable {
+                var camera: String
+                var atMs: Int
+                var url: String
+            }
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            let text = try await store.dashboardThumbnails(episode)
+            let listed = try decoder.decode([Listed].self, from: Data(text.utf8))
+            #expect(listed.map(\.camera) == ["head", "left", "head"])
+            #expect(listed.map(\.atMs) == [500, 1000, 1500])
+            let id = episode.uuidString.lowercased()
+            #expect(listed.map(\.url) == (1...3).map { "/api/episodes/\(id)/thumbnails/\($0)" })
+            try await expect(store.dashboardThumbnail(episode, 2), is: jpeg + [2])
+            try await expect(store.dashboardThumbnail(episode, 4), is: nil)
+            try await expect(store.dashboardThumbnails(UUID()), is: "[]")
         }
     }
 
@@ -185,6 +260,61 @@ struct TelemetryTests {
         try connection.executeScript("SET ROLE groot_migrator")
         try connection.executeScript("ALTER TABLE events ADD COLUMN extra text")
         try connection.executeScript("RESET ROLE")
+    }
+
+    /// People and programs log in as themselves; what they may do comes from the role that they are members of.
+    @Test func aLoginMayDoWhatItsRoleMayAndNothingElse() async throws {
+        let url = try await TestCluster.shared.migratedDatabase()
+        let owner = try PostgresConnection(conninfo: url, timeout: .seconds(20))
+        let suffix = UUID().uuidString.prefix(8).lowercased()
+        func login(_ role: String) throws -> PostgresConnection {
+            try owner.executeScript("CREATE ROLE \(role)_\(suffix) LOGIN IN ROLE groot_\(role)")
+            return try PostgresConnection(conninfo: url + " user=\(role)_\(suffix)", timeout: .seconds(20))
+        }
+        func refused(_ connection: PostgresConnection, _ statements: [String]) {
+            for sql in statements {
+                let error = #expect(throws: StoreError.self, "\(sql)") { try connection.execute(sql) }
+                #expect(error?.sqlState == "42501", "\(sql): \(error?.description ?? "allowed")")
+            }
+        }
+        let escape = [
+            "SET ROLE groot_migrator", "CREATE ROLE other", "ALTER ROLE groot SUPERUSER", "SELECT pg_read_file('/etc/passwd')",
+            "COPY robots TO PROGRAM 'true'", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "SELECT * FROM grant_roles()", "UPDATE retention SET keep = '1 day'", "DROP TABLE events", "DROP VIEW robot_day",
+            "TRUNCATE inferences", "DELETE FROM episodes", "DELETE FROM telemetry_boots", "DELETE FROM robots",
+        ]
+        let reader = try login("reader")
+        #expect(try reader.execute("SELECT current_user").rows.map(\.values) == [["reader_\(suffix)"]])
+        _ = try reader.execute("SELECT * FROM episode_metrics")
+        _ = try reader.execute("SELECT * FROM thumbnails")
+        refused(
+            reader,
+            escape + [
+                "SET ROLE groot_writer", "INSERT INTO robots (robot) VALUES ('r1')", "UPDATE robots SET host = 'x'",
+                "INSERT INTO run_config_versions (name, version, config, created_by) VALUES ('a', 1, '{}', 'me')",
+                "SELECT * FROM maintain_partitions()",
+            ]
+        )
+        let writer = try login("writer")
+        try writer.executeScript("INSERT INTO robots (robot) VALUES ('r1')")
+        _ = try writer.execute("SELECT * FROM maintain_partitions()")
+        refused(
+            writer,
+            escape + [
+                "SET ROLE groot_reader", "UPDATE inferences SET worker = 'x'", "UPDATE events SET message = ''",
+                "DELETE FROM thumbnails", "DELETE FROM control_samples", "INSERT INTO groot_migrations VALUES (9, 'a', 'b')",
+            ]
+        )
+        // The migrator changes the schema, but is no superuser either.
+        let migrator = try login("migrator")
+        try migrator.executeScript("ALTER TABLE events ADD COLUMN extra text; ALTER TABLE events DROP COLUMN extra")
+        #expect(try Migrator().migrate(migrator).isEmpty, "a login of the migrator can run groot-gateway migrate")
+        refused(
+            migrator,
+            ["CREATE ROLE other", "ALTER ROLE groot SUPERUSER", "SELECT pg_read_file('/etc/passwd')", "CREATE DATABASE other"]
+        )
+        try owner.executeScript("DROP OWNED BY reader_\(suffix), writer_\(suffix), migrator_\(suffix)")
+        try owner.executeScript("DROP ROLE reader_\(suffix), writer_\(suffix), migrator_\(suffix)")
     }
 
     @Test func theWholeStoreWorksAsWriter() async throws {

@@ -30,19 +30,24 @@ final class FleetFixture: Sendable {
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    func start(_ name: String, _ executable: String, _ arguments: [String]) throws -> ChildProcess {
+    func start(
+        _ name: String,
+        _ executable: String,
+        _ arguments: [String],
+        environment: [String: String] = [:]
+    ) throws -> ChildProcess {
         try ChildProcess(
             name,
             executable: Self.binaries.appending(path: executable),
             arguments: arguments,
             environment: [
                 "GROOT_ONNXRUNTIME": Self.root.appending(path: ".state/onnxruntime/libonnxruntime.so").path
-            ],
+            ].merging(environment) { $1 },
             folder: folder.url
         )
     }
 
-    func startGateway() throws -> ChildProcess {
+    func startGateway(environment: [String: String] = [:]) throws -> ChildProcess {
         try start(
             "gateway",
             "groot-gateway",
@@ -51,17 +56,19 @@ final class FleetFixture: Sendable {
                 "--listen", "127.0.0.1:\(gatewayPort)",
                 "--admin", "127.0.0.1:\(gatewayAdmin)",
                 "--state-dir", folder.url.appending(path: "gateway").path,
-            ]
+            ],
+            environment: environment
         )
     }
 
-    func startWorker(_ index: Int) throws -> ChildProcess {
+    /// - Parameter checkpoint: nil: the one that ships.
+    func startWorker(_ index: Int, checkpoint: URL? = nil) throws -> ChildProcess {
         try start(
             "w\(index + 1)",
             "groot-worker",
             [
                 "--name", "w\(index + 1)",
-                "--checkpoint", Self.root.appending(path: "policies/groot-mini").path,
+                "--checkpoint", (checkpoint ?? Self.root.appending(path: "policies/groot-mini")).path,
                 "--listen", "127.0.0.1:\(workerPorts[index])",
                 "--admin", "127.0.0.1:\(workerAdmins[index])",
             ]

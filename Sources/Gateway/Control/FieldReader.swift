@@ -72,6 +72,8 @@ enum FieldLimit {
     static let task = 1024
     static let reason = 2048
     static let runConfig = 256 * 1024
+    /// The table has the same limit.
+    static let thumbnail = 32 * 1024
     /// Records in one ReportTelemetry call.
     static let batchRecords = 10_000
 }

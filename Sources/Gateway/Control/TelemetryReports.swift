@@ -7,10 +7,11 @@ import GrootStore
 /// Pure. Each failure is `INVALID_ARGUMENT` and names record and field; nothing of the report is kept then.
 enum TelemetryReports {
     static func batch(_ request: Groot_V1_ReportTelemetryRequest) throws(RPCError) -> TelemetryBatch {
-        let records = request.inferences.count + request.controlSamples.count + request.events.count
+        let records =
+            request.inferences.count + request.controlSamples.count + request.events.count + request.thumbnails.count
         guard records <= FieldLimit.batchRecords else {
             throw FieldReader.problem(
-                "inferences, control_samples, events",
+                "inferences, control_samples, events, thumbnails",
                 "have \(records) records; at most \(FieldLimit.batchRecords) are accepted in one call"
             )
         }
@@ -19,7 +20,8 @@ enum TelemetryReports {
             boot: try FieldReader.name(request.boot, "boot"),
             inferences: request.inferences.count,
             controlSamples: request.controlSamples.count,
-            events: request.events.count
+            events: request.events.count,
+            thumbnails: request.thumbnails.count
         )
         for (index, record) in request.inferences.enumerated() {
             try naming("inferences", index) { () throws(RPCError) in try append(record, to: &batch.inferences) }
@@ -30,6 +32,9 @@ enum TelemetryReports {
         }
         for (index, event) in request.events.enumerated() {
             try naming("events", index) { () throws(RPCError) in try append(event, to: &batch.events) }
+        }
+        for (index, thumbnail) in request.thumbnails.enumerated() {
+            try naming("thumbnails", index) { () throws(RPCError) in try append(thumbnail, to: &batch.thumbnails) }
         }
         if request.hasDrops { batch.drops = try drops(request.drops) }
         return batch
@@ -101,6 +106,21 @@ enum TelemetryReports {
         rows.append(text: try FieldReader.text(event.message, "message", limit: FieldLimit.reason))
     }
 
+    private static func append(_ thumbnail: Groot_V1_Thumbnail, to rows: inout CopyRows) throws(RPCError) {
+        try begin(thumbnail.sequence, thumbnail.episodeID, in: &rows)
+        rows.append(text: try FieldReader.name(thumbnail.camera, "camera"))
+        rows.append(unixNanoseconds: try FieldReader.wallClock(thumbnail.capturedAtUnixNs, "captured_at_unix_ns"))
+        guard thumbnail.jpeg.count <= FieldLimit.thumbnail else {
+            throw FieldReader.problem(
+                "jpeg",
+                "has \(thumbnail.jpeg.count) bytes; at most \(FieldLimit.thumbnail) are accepted"
+            )
+        }
+        // Browsers are told that it is a picture: it must at least begin as one.
+        guard thumbnail.jpeg.starts(with: [0xFF, 0xD8, 0xFF]) else { throw FieldReader.problem("jpeg", "is no JPEG file") }
+        rows.append(bytes: thumbnail.jpeg)
+    }
+
     private static func begin(_ sequence: UInt64, _ episode: String, in rows: inout CopyRows) throws(RPCError) {
         rows.beginRow(sequence: try FieldReader.count(sequence, "sequence"))
         guard rows.append(uuid: episode) else {
@@ -115,7 +135,8 @@ enum TelemetryReports {
             events: try FieldReader.count(drops.events, "drops.events"),
             damaged: try FieldReader.count(drops.damaged, "drops.damaged"),
             refused: try FieldReader.count(drops.refused, "drops.refused"),
-            episodes: try FieldReader.count(drops.episodes, "drops.episodes")
+            episodes: try FieldReader.count(drops.episodes, "drops.episodes"),
+            thumbnails: try FieldReader.count(drops.thumbnails, "drops.thumbnails")
         )
     }
 }

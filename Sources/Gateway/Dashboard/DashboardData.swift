@@ -8,6 +8,8 @@ protocol DashboardData: Sendable {
     func dashboardLatency() async throws(StoreError) -> String
     func dashboardEpisodes(_ filter: Store.EpisodeFilter) async throws(StoreError) -> String
     func dashboardEpisode(_ episode: UUID) async throws(StoreError) -> String?
+    func dashboardThumbnails(_ episode: UUID) async throws(StoreError) -> String
+    func dashboardThumbnail(_ episode: UUID, _ sequence: Int64) async throws(StoreError) -> Data?
     func dashboardComparison() async throws(StoreError) -> String
 }
 

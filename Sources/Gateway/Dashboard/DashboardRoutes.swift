@@ -38,9 +38,18 @@ struct DashboardRoutes: Sendable {
         }
         router.get("/dashboard/episodes/:id") { [self] _, context in
             await Self.answer {
-                guard let id = context.parameters.get("id").flatMap({ UUID(uuidString: $0) }) else { return nil }
+                guard let id = Self.episode(context) else { return nil }
                 return try await data.dashboardEpisode(id)
             }
+        }
+        router.get("/api/episodes/:id/thumbnails") { [self] _, context in
+            await Self.answer {
+                guard let id = Self.episode(context) else { return nil }
+                return try await data.dashboardThumbnails(id)
+            }
+        }
+        router.get("/api/episodes/:id/thumbnails/:sequence") { [self] _, context in
+            await thumbnail(Self.episode(context), context.parameters.get("sequence").flatMap { Int64($0) })
         }
         router.get("/dashboard/comparison") { [self] _, _ in
             await Self.answer { try await data.dashboardComparison() }
@@ -82,6 +91,26 @@ struct DashboardRoutes: Sendable {
             // Cancelled: nobody listens any more.
             if waits, (try? await Task.sleep(for: interval)) == nil { return nil }
             return await feed.snapshot(at: .now())
+        }
+    }
+
+    private static func episode(_ context: BasicRequestContext) -> UUID? {
+        context.parameters.get("id").flatMap { UUID(uuidString: $0) }
+    }
+
+    /// One picture; it never changes.
+    private func thumbnail(_ episode: UUID?, _ sequence: Int64?) async -> Response {
+        guard let episode, let sequence else { return Self.text(.notFound, "no such thumbnail") }
+        do throws(StoreError) {
+            guard let jpeg = try await data.dashboardThumbnail(episode, sequence) else {
+                return Self.text(.notFound, "no such thumbnail")
+            }
+            var headers = Self.headers
+            headers[.contentType] = "image/jpeg"
+            headers[.cacheControl] = "private, max-age=86400, immutable"
+            return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: jpeg)))
+        } catch {
+            return Self.text(.serviceUnavailable, "the database cannot be asked: \(error.message)")
         }
     }
 

@@ -8,6 +8,11 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
 package import SwiftProtobuf
 
 // If the compiler emits an error on this type, it is because this file
@@ -434,6 +439,30 @@ package nonisolated struct Groot_V1_Event: Sendable {
   package init() {}
 }
 
+/// A small picture of what a camera saw, for people; only from agents that record (--record).
+package nonisolated struct Groot_V1_Thumbnail: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Thumbnails count in a sequence of their own.
+  package var sequence: UInt64 = 0
+
+  package var episodeID: String = String()
+
+  /// Key of the camera, e.g. observation.images.head.
+  package var camera: String = String()
+
+  package var capturedAtUnixNs: Int64 = 0
+
+  /// At most 32 KiB.
+  package var jpeg: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Groot_V1_ReportTelemetryRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -443,7 +472,7 @@ package nonisolated struct Groot_V1_ReportTelemetryRequest: Sendable {
 
   package var boot: String = String()
 
-  /// Records of all kinds count in one sequence per boot.
+  /// Records of these three kinds count in one sequence per boot.
   package var inferences: [Groot_V1_InferenceRecord] = []
 
   package var controlSamples: [Groot_V1_ControlSample] = []
@@ -459,6 +488,8 @@ package nonisolated struct Groot_V1_ReportTelemetryRequest: Sendable {
   package var hasDrops: Bool {self._drops != nil}
   /// Clears the value of `drops`. Subsequent reads from it will return its default value.
   package mutating func clearDrops() {self._drops = nil}
+
+  package var thumbnails: [Groot_V1_Thumbnail] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -489,6 +520,8 @@ package nonisolated struct Groot_V1_TelemetryDrops: Sendable {
   /// Starts and finishes of episodes, given up last of all.
   package var episodes: UInt64 = 0
 
+  package var thumbnails: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -499,7 +532,7 @@ package nonisolated struct Groot_V1_ReportTelemetryResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Highest sequence of this boot such that it and all before it in this request are committed.
+  /// Highest sequence of this boot such that it and all before it in this request are committed; thumbnails apart.
   package var committedSequence: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1259,9 +1292,59 @@ nonisolated extension Groot_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 }
 
+nonisolated extension Groot_V1_Thumbnail: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Thumbnail"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{1}camera\0\u{3}captured_at_unix_ns\0\u{1}jpeg\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.episodeID) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.camera) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.capturedAtUnixNs) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.jpeg) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 1)
+    }
+    if !self.episodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.episodeID, fieldNumber: 2)
+    }
+    if !self.camera.isEmpty {
+      try visitor.visitSingularStringField(value: self.camera, fieldNumber: 3)
+    }
+    if self.capturedAtUnixNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.capturedAtUnixNs, fieldNumber: 4)
+    }
+    if !self.jpeg.isEmpty {
+      try visitor.visitSingularBytesField(value: self.jpeg, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Groot_V1_Thumbnail, rhs: Groot_V1_Thumbnail) -> Bool {
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.episodeID != rhs.episodeID {return false}
+    if lhs.camera != rhs.camera {return false}
+    if lhs.capturedAtUnixNs != rhs.capturedAtUnixNs {return false}
+    if lhs.jpeg != rhs.jpeg {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReportTelemetryRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}boot\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0\u{1}drops\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}robot\0\u{1}boot\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0\u{1}drops\0\u{1}thumbnails\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1275,6 +1358,7 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.controlSamples) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._drops) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.thumbnails) }()
       default: break
       }
     }
@@ -1303,6 +1387,9 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
     try { if let v = self._drops {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
+    if !self.thumbnails.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.thumbnails, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1313,6 +1400,7 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
     if lhs.controlSamples != rhs.controlSamples {return false}
     if lhs.events != rhs.events {return false}
     if lhs._drops != rhs._drops {return false}
+    if lhs.thumbnails != rhs.thumbnails {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1320,7 +1408,7 @@ nonisolated extension Groot_V1_ReportTelemetryRequest: SwiftProtobuf.Message, Sw
 
 nonisolated extension Groot_V1_TelemetryDrops: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TelemetryDrops"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0\u{1}damaged\0\u{1}refused\0\u{1}episodes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}inferences\0\u{3}control_samples\0\u{1}events\0\u{1}damaged\0\u{1}refused\0\u{1}episodes\0\u{1}thumbnails\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1334,6 +1422,7 @@ nonisolated extension Groot_V1_TelemetryDrops: SwiftProtobuf.Message, SwiftProto
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.damaged) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.refused) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.episodes) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.thumbnails) }()
       default: break
       }
     }
@@ -1358,6 +1447,9 @@ nonisolated extension Groot_V1_TelemetryDrops: SwiftProtobuf.Message, SwiftProto
     if self.episodes != 0 {
       try visitor.visitSingularUInt64Field(value: self.episodes, fieldNumber: 6)
     }
+    if self.thumbnails != 0 {
+      try visitor.visitSingularUInt64Field(value: self.thumbnails, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1368,6 +1460,7 @@ nonisolated extension Groot_V1_TelemetryDrops: SwiftProtobuf.Message, SwiftProto
     if lhs.damaged != rhs.damaged {return false}
     if lhs.refused != rhs.refused {return false}
     if lhs.episodes != rhs.episodes {return false}
+    if lhs.thumbnails != rhs.thumbnails {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -92,22 +92,25 @@ package final class EmbeddedCluster: Sendable {
         launched.withLock { $0 = true }
         defer { launched.withLock { $0 = false } }
         var failures = 0
+        var hasServed = false
         while !Task.isCancelled {
             let status = try await serve(tools)
             if Task.isCancelled { return }
             failures = served.withLock { served in
                 defer { served = false }
+                hasServed = hasServed || served
                 return served ? 0 : failures + 1
             }
             logger.warning(
                 "database server ended; starting it again",
                 metadata: ["status": "\(status)", "failures": "\(failures)"]
             )
-            guard failures < Self.startAttempts else {
+            // What ran once may run again, when its disk has room, say; until then inference goes on without it.
+            guard failures < Self.startAttempts || hasServed else {
                 throw StoreError(.clusterFailed, "the database server does not start: \(startLogTail)")
             }
             // Cancellation ends the loop above.
-            try? await Task.sleep(for: .milliseconds(100 * (1 << failures)))
+            try? await Task.sleep(for: .milliseconds(100 * (1 << min(failures, 6))))
             if Task.isCancelled { return }
             _ = try await processes.stopLeftovers()
         }

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// Rows in PostgreSQL's binary COPY format, written field by field straight from what arrived.
 ///
@@ -67,6 +67,11 @@ package struct CopyRows: Sendable {
     package mutating func append(text value: String) {
         Self.put(Int32(value.utf8.count), into: &bytes)
         bytes.append(contentsOf: value.utf8)
+    }
+
+    package mutating func append(bytes value: Data) {
+        Self.put(Int32(value.count), into: &bytes)
+        bytes.append(contentsOf: value)
     }
 
     /// Wall clock in nanoseconds since 1970, kept to the microsecond.

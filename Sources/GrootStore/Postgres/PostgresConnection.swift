@@ -199,11 +199,11 @@ extension PostgresConnection {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
             return nil
         default:
-            let state = unsafe PQresultErrorField(result, Int32(UnicodeScalar("C").value)).map {
-                unsafe String(cString: $0)
+            func field(_ code: UnicodeScalar) -> String? {
+                unsafe PQresultErrorField(result, Int32(code.value)).map { unsafe String(cString: $0) }
             }
             let message = unsafe Self.tidy(String(cString: PQresultErrorMessage(result)))
-            return StoreError(sqlState: state, message: "query \(name): \(message)")
+            return StoreError(sqlState: field("C"), constraint: field("n"), message: "query \(name): \(message)")
         }
     }
 

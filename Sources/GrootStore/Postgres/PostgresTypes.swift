@@ -3,6 +3,7 @@
 /// The raw value is the server's type OID.
 package enum PostgresType: UInt32, Sendable {
     case bool = 16
+    case bytea = 17
     case bigint = 20
     case integer = 23
     case text = 25

@@ -158,6 +158,32 @@ extension Queries {
             """
     ) { (row) throws(StoreError) in try row.text(0) }
 
+    /// episode: its pictures, oldest first.
+    static let dashboardThumbnails = Query(
+        "dashboard_thumbnails",
+        parameters: [.uuid],
+        columns: [PostgresColumn("json", .text)],
+        sql: """
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'camera', t.camera, 'at', t.captured_at,
+                'at_ms', round(1000 * extract(epoch FROM t.captured_at - coalesce(e.started_at, t.first_at)))::bigint,
+                'url', format('/api/episodes/%s/thumbnails/%s', t.episode_id, t.sequence)
+            ) ORDER BY t.captured_at, t.camera, t.sequence), '[]')::text AS json
+            FROM (
+                SELECT camera, captured_at, episode_id, sequence, min(captured_at) OVER () AS first_at
+                FROM thumbnails WHERE episode_id = $1
+            ) AS t LEFT JOIN episodes AS e ON e.episode_id = t.episode_id
+            """
+    ) { (row) throws(StoreError) in try row.text(0) }
+
+    /// episode, sequence: the JPEG file in base64.
+    static let dashboardThumbnail = Query(
+        "dashboard_thumbnail",
+        parameters: [.uuid, .bigint],
+        columns: [PostgresColumn("jpeg", .text)],
+        sql: "SELECT encode(jpeg, 'base64') AS jpeg FROM thumbnails WHERE episode_id = $1 AND sequence = $2 LIMIT 1"
+    ) { (row) throws(StoreError) in try row.text(0) }
+
     /// Success by checkpoint and task with its 95 % interval, as the view of the same name gives it.
     static let dashboardComparison = Query(
         "dashboard_comparison",

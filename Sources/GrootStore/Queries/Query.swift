@@ -71,6 +71,7 @@ package enum Queries {
             listMigrations.signature, listRetention.signature, setRetention.signature,
             dashboardRobots.signature, dashboardWorkers.signature, dashboardLatency.signature,
             dashboardEpisodes.signature, dashboardEpisode.signature, dashboardComparison.signature,
+            dashboardThumbnails.signature, dashboardThumbnail.signature,
         ]
 
     static let ping = Query("ping", columns: [PostgresColumn("answer", .integer)], sql: "SELECT 1 AS answer") {

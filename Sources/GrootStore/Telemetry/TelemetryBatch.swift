@@ -5,21 +5,33 @@ package struct TelemetryBatch: Sendable {
     package var inferences: CopyRows
     package var controlSamples: CopyRows
     package var events: CopyRows
+    /// They have a sequence of their own.
+    package var thumbnails: CopyRows
     package var drops = TelemetryDrops()
 
-    package init(robot: String, boot: String, inferences: Int = 0, controlSamples: Int = 0, events: Int = 0) {
+    package init(
+        robot: String,
+        boot: String,
+        inferences: Int = 0,
+        controlSamples: Int = 0,
+        events: Int = 0,
+        thumbnails: Int = 0
+    ) {
         self.robot = robot
         self.boot = boot
         self.inferences = CopyRows(table: .inferences, robot: robot, boot: boot, expectedRows: inferences)
         self.controlSamples = CopyRows(table: .controlSamples, robot: robot, boot: boot, expectedRows: controlSamples)
         self.events = CopyRows(table: .events, robot: robot, boot: boot, expectedRows: events)
+        self.thumbnails = CopyRows(table: .thumbnails, robot: robot, boot: boot, expectedRows: thumbnails)
     }
 
-    package var count: Int { inferences.count + controlSamples.count + events.count }
-    package var highestSequence: Int64? { tables.compactMap { $0.sequences.max() }.max() }
+    package var count: Int { tables.reduce(0) { $0 + $1.count } }
+    /// Of the records; thumbnails apart.
+    package var highestSequence: Int64? { records.compactMap { $0.sequences.max() }.max() }
     var isEmpty: Bool { count == 0 && drops == TelemetryDrops() }
-    var tables: [CopyRows] { [inferences, controlSamples, events] }
-    var sequences: [Int64] { tables.flatMap(\.sequences) }
+    var tables: [CopyRows] { records + [thumbnails] }
+    var recordSequences: [Int64] { records.flatMap(\.sequences) }
+    private var records: [CopyRows] { [inferences, controlSamples, events] }
 }
 
 /// What an agent had to give up, counted since its start.
@@ -33,6 +45,7 @@ package struct TelemetryDrops: Sendable, Equatable {
     package var refused: Int64
     /// Starts and finishes.
     package var episodes: Int64
+    package var thumbnails: Int64
 
     package init(
         inferences: Int64 = 0,
@@ -40,7 +53,8 @@ package struct TelemetryDrops: Sendable, Equatable {
         events: Int64 = 0,
         damaged: Int64 = 0,
         refused: Int64 = 0,
-        episodes: Int64 = 0
+        episodes: Int64 = 0,
+        thumbnails: Int64 = 0
     ) {
         self.inferences = inferences
         self.controlSamples = controlSamples
@@ -48,5 +62,6 @@ package struct TelemetryDrops: Sendable, Equatable {
         self.damaged = damaged
         self.refused = refused
         self.episodes = episodes
+        self.thumbnails = thumbnails
     }
 }

@@ -5,6 +5,7 @@ package enum TelemetryTable: String, Sendable, CaseIterable {
     case inferences
     case controlSamples = "control_samples"
     case events
+    case thumbnails
 
     package var columns: [PostgresColumn] {
         let key = [PostgresColumn("robot", .text), PostgresColumn("boot", .text), PostgresColumn("sequence", .bigint)]
@@ -43,6 +44,11 @@ package enum TelemetryTable: String, Sendable, CaseIterable {
             [
                 PostgresColumn("episode_id", .uuid), PostgresColumn("happened_at", .timestamptz),
                 PostgresColumn("kind", .text), PostgresColumn("name", .text), PostgresColumn("message", .text),
+            ]
+        case .thumbnails:
+            [
+                PostgresColumn("episode_id", .uuid), PostgresColumn("camera", .text),
+                PostgresColumn("captured_at", .timestamptz), PostgresColumn("jpeg", .bytea),
             ]
         }
     }

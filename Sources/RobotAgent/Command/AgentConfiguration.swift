@@ -34,6 +34,8 @@ package struct AgentConfiguration: Sendable {
     package var realTime = RealTimeSettings()
     /// Directory for recordings, one file per episode; nil records nothing.
     package var recording: URL?
+    /// While recording, thumbnails of the cameras go to the control plane this often; nil sends none.
+    package var thumbnailInterval: Duration? = .seconds(1)
     /// Pulls the run configuration from the control plane before each episode.
     package var pullsRunConfig = true
     /// Flags given by hand, without dashes; they override the fleet's run configuration.

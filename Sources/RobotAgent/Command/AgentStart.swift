@@ -1,3 +1,4 @@
+import GrootAPI
 import GrootCore
 import Logging
 import ROS1
@@ -17,13 +18,16 @@ struct AgentStart: Sendable {
         try await retried("the ROS master", at: uri) { try await node.start() }
         let profile = try await ProfileCatalog.resolve(configuration.profile, on: node)
         logger.info("robot profile", metadata: ["profile": "\(profile.name)"])
-        let served = try await retried("the gateway", at: configuration.gateways.map { "\($0)" }.joined(separator: ","))
-        {
-            let served = try await gateway.describe(timeout: .seconds(2))
+        let (selector, served) = try await retried(
+            "the gateway",
+            at: configuration.gateways.map { "\($0)" }.joined(separator: ",")
+        ) {
+            let selector = await checkpoint(profile: profile, gateway: gateway)
+            let served = try await gateway.describe(selector, timeout: .seconds(2))
             if served.isEmpty { throw AgentError(.unavailable, "its workers serve nothing yet") }
-            return served
+            return (selector, served)
         }
-        let policy = try PolicyMatch.select(configuration.checkpoint, among: served)
+        let policy = try PolicyMatch.select(selector, among: served)
         let problems = PolicyMatch.problems(
             policy: policy,
             profile: profile,
@@ -51,6 +55,19 @@ struct AgentStart: Sendable {
         )
         try await env.waitUntilReady(timeout: configuration.readyTimeout)
         return (profile, policy, env)
+    }
+
+    /// The checkpoint that the run begins with: the flag's, else the one that the fleet assigns to this robot and task.
+    private func checkpoint(profile: RobotProfile, gateway: GatewayClient) async -> String? {
+        if let checkpoint = configuration.checkpoint { return checkpoint }
+        guard configuration.pullsRunConfig else { return nil }
+        var request = Groot_V1_AssignRunConfigRequest()
+        request.robot = configuration.robot
+        request.task = configuration.task
+        request.profile = profile.name
+        // Without a control plane the workers decide.
+        let assigned = try? await gateway.runConfig(request).checkpoint
+        return assigned.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Repeats `attempt` with a progress line until it succeeds or the ready time is over.

@@ -36,7 +36,7 @@ extension AgentConfiguration {
 
     /// This configuration under an assignment, and what of the assignment could not be used.
     ///
-    /// Flags given by hand win. A setting that makes no sense is left out and named; the rest holds.
+    /// Flags given by hand win. `policy` is the one that the episode will use. A setting that makes no sense is left out and named; the rest holds.
     package func applying(
         _ answer: Groot_V1_AssignRunConfigResponse,
         policy: PolicyDescription
@@ -93,12 +93,6 @@ extension AgentConfiguration {
         if let end = result.shape.end, end < result.shape.start {
             problems.append("\(answer.name): chunk_end \(end) lies before chunk_start \(result.shape.start); left out")
             result.shape = shape
-        }
-        if !answer.checkpoint.isEmpty, answer.checkpoint != policy.checkpoint {
-            problems.append(
-                "\(answer.name) names checkpoint \(answer.checkpoint), this run uses \(policy.checkpoint); restart with "
-                    + "--checkpoint \(answer.checkpoint)"
-            )
         }
         return (result, problems)
     }

@@ -236,6 +236,7 @@ struct EpisodeRunner: Sendable {
         )
         uplink.shape = configuration.shape
         uplink.hedges = configuration.hedges
+        uplink.thumbnailInterval = configuration.recording == nil ? nil : configuration.thumbnailInterval
         uplink.prefixOverlap = configuration.prefixOverlap
         let desk = desk
         let approval: (@Sendable () async -> Void)? =

@@ -11,7 +11,8 @@ import Synchronization
 /// Runs as one task. Whatever ends it, streaming stops and the profile's modes are handed back.
 struct RobotSession: Sendable {
     let configuration: AgentConfiguration
-    let policy: PolicyDescription
+    /// The run's first one; a run configuration may name another for an episode.
+    var policy: PolicyDescription
     let boot: String
     let node: ROSNode
     let env: GrabBoxMpcEnv
@@ -77,13 +78,16 @@ struct RobotSession: Sendable {
         while index < configuration.episodes {
             if Task.isShuttingDownGracefully { break }
             let id = UUID().uuidString.lowercased()
+            let (configuration, policy) = await assigned(episode: id)
+            var session = self
+            session.policy = policy
             let runner = EpisodeRunner(
-                session: self,
+                session: session,
                 simulator: simulator,
                 homing: homing,
                 desk: desk,
                 index: index,
-                configuration: await assigned(episode: id)
+                configuration: configuration
             )
             let (report, ending) = try await runner.run(id: id)
             try announce(report)
@@ -107,8 +111,8 @@ struct RobotSession: Sendable {
     /// The configuration of the next episode: the fleet's assignment under the flags given by hand.
     ///
     /// Asked anew before each episode, so that a change in the database reaches a robot between two episodes.
-    private func assigned(episode: String) async -> AgentConfiguration {
-        guard configuration.pullsRunConfig else { return configuration }
+    private func assigned(episode: String) async -> (AgentConfiguration, PolicyDescription) {
+        guard configuration.pullsRunConfig else { return (configuration, policy) }
         var request = Groot_V1_AssignRunConfigRequest()
         request.robot = configuration.robot
         request.task = configuration.task
@@ -116,13 +120,44 @@ struct RobotSession: Sendable {
         request.episodeID = episode
         do {
             let answer = try await gateway.runConfig(request)
+            let policy = await assignedPolicy(answer)
             let (result, problems) = configuration.applying(answer, policy: policy)
             for problem in problems { logger.warning("run configuration", metadata: ["error": "\(problem)"]) }
-            return result
+            return (result, policy)
         } catch {
             logger.info("no run configuration from the control plane", metadata: ["error": "\(error)"])
-            return configuration
+            return (configuration, policy)
         }
+    }
+
+    /// The checkpoint that the fleet wants for this episode, or the run's own when it cannot be had: a canary that is not
+    /// served stops no robot.
+    private func assignedPolicy(_ answer: Groot_V1_AssignRunConfigResponse) async -> PolicyDescription {
+        // A flag given by hand wins.
+        guard !answer.checkpoint.isEmpty, answer.checkpoint != policy.checkpoint, configuration.checkpoint == nil else {
+            return policy
+        }
+        let problem: String
+        do {
+            let served = try await gateway.describe(answer.checkpoint, timeout: .seconds(2))
+            let other = try PolicyMatch.select(answer.checkpoint, among: served)
+            let problems = PolicyMatch.problems(
+                replacing: policy,
+                with: other,
+                profile: profile,
+                task: configuration.task,
+                chunkSize: configuration.chunkSize
+            )
+            if problems.isEmpty { return other }
+            problem = problems.joined(separator: "; ")
+        } catch {
+            problem = "\(error)"
+        }
+        logger.warning(
+            "run configuration: the episode keeps checkpoint \(policy.checkpoint)",
+            metadata: ["checkpoint": "\(answer.checkpoint)", "error": "\(problem)"]
+        )
+        return policy
     }
 
     private func announce(_ report: EpisodeReport) throws {

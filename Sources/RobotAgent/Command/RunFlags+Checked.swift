@@ -65,6 +65,10 @@ extension RunFlags {
                 + "(at --fps 30 the ancestor moved 3.3 times too slowly); leave the flag out"
         )
         checker.require(
+            Self.duration(thumbnailInterval).map { $0 == .zero || $0 >= .milliseconds(100) } ?? false,
+            "--thumbnail-interval \(thumbnailInterval): expected 0, or at least 100ms"
+        )
+        checker.require(
             (1...1_000_000).contains(spoolLimitMb),
             "--spool-limit-mb \(spoolLimitMb): expected 1 to 1000000"
         )
@@ -176,6 +180,9 @@ extension RunFlags {
         result.zeroedCameras = Set(imageZero)
         result.isDryRun = dryRun
         result.recording = record.map { URL(fileURLWithPath: $0) }
+        if let interval = Self.duration(thumbnailInterval) {
+            result.thumbnailInterval = interval > .zero ? interval : nil
+        }
         result.pullsRunConfig = !noRunConfig
         result.realTime.isWanted = !noRealtime
         result.realTime.cpu = controlCpu

@@ -114,6 +114,9 @@ struct RunFlags: ParsableArguments {
     @Option(help: "Write what was seen and commanded to DIRECTORY, one MCAP file per episode (opens in Foxglove).")
     var record: String?
 
+    @Option(help: "With --record: how often small pictures go to the dashboard, e.g. 1s; 0 sends none.")
+    var thumbnailInterval = "1s"
+
     @Flag(help: "Do not ask the control plane for a run configuration.")
     var noRunConfig = false
 
@@ -135,7 +138,7 @@ struct RunFlags: ParsableArguments {
     @Option(help: "Where unsent telemetry is kept. Default: ./.state/agent-ROBOT.")
     var stateDir: String?
 
-    @Option(help: "Most telemetry kept there, in MB; beyond it the oldest details go, episodes last.")
+    @Option(help: "Most telemetry kept there, in MB; beyond it the oldest pictures go, then details, episodes last.")
     var spoolLimitMb = 256
 
     @Option(help: "Episodes to run.")

@@ -15,11 +15,14 @@ package struct SpoolEntry: Hashable, Sendable {
         case event = 6
         /// `TelemetryDrops`
         case drops = 7
+        /// `Thumbnail`; its `sequence` is the entry's number.
+        case thumbnail = 8
 
         package var lane: SpoolLane {
             switch self {
             case .register, .start, .finish, .drops: .episodes
             case .inference, .controlSample, .event: .details
+            case .thumbnail: .pictures
             }
         }
     }
@@ -36,12 +39,16 @@ package struct SpoolEntry: Hashable, Sendable {
     }
 }
 
-/// Two queues, because what is given up first when the disk is full is not what is given up last.
+/// Queues, because what is given up first when the disk is full is not what is given up last.
+///
+/// In the order in which they are sent; they are given up in the opposite order.
 package enum SpoolLane: String, Sendable, CaseIterable {
     /// Few and small: who the robot is, how its episodes began and ended, what was given up.
     case episodes
     /// Inferences, control samples, events.
     case details
+    /// Thumbnails: large, and missed the least.
+    case pictures
 }
 
 /// The file format: frames of marker (4 bytes), length (u32), checksum (u32), kind (u8), number (u64), payload;

@@ -7,6 +7,7 @@ package struct SpoolLosses: Equatable, Sendable {
     package var events: UInt64 = 0
     /// Starts and finishes.
     package var episodes: UInt64 = 0
+    package var thumbnails: UInt64 = 0
     /// The checksum was wrong.
     package var damaged: UInt64 = 0
     /// The control plane refused them for good.
@@ -14,13 +15,14 @@ package struct SpoolLosses: Equatable, Sendable {
 
     package init() {}
 
-    package var total: UInt64 { inferences + controlSamples + events + episodes + damaged + refused }
+    package var total: UInt64 { inferences + controlSamples + events + episodes + thumbnails + damaged + refused }
 
     package mutating func gaveUp(_ kind: SpoolEntry.Kind) {
         switch kind {
         case .inference: inferences += 1
         case .controlSample: controlSamples += 1
         case .event: events += 1
+        case .thumbnail: thumbnails += 1
         case .register, .start, .finish: episodes += 1
         // The next report of losses says more than the lost one.
         case .drops: break
@@ -32,6 +34,7 @@ package struct SpoolLosses: Equatable, Sendable {
         losses.controlSamples += more.controlSamples
         losses.events += more.events
         losses.episodes += more.episodes
+        losses.thumbnails += more.thumbnails
         losses.damaged += more.damaged
         losses.refused += more.refused
     }
@@ -42,6 +45,7 @@ package struct SpoolLosses: Equatable, Sendable {
         message.controlSamples = controlSamples
         message.events = events
         message.episodes = episodes
+        message.thumbnails = thumbnails
         message.damaged = damaged
         message.refused = refused
         return message

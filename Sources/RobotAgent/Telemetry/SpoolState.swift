@@ -8,7 +8,7 @@ import DequeModule
 /// in a file is sent again after a crash, which the control plane's ledger makes harmless.
 package struct SpoolState: Sendable {
     package struct Limits: Sendable {
-        /// Bytes of all files (`--spool-limit-mb`); beyond it the oldest details go, episodes last.
+        /// Bytes of all files (`--spool-limit-mb`); beyond it the oldest thumbnails go, then details, episodes last.
         package var bytes: Int
         /// A file that has grown to this is followed by another one: the unit in which details are given up.
         package var segmentBytes: Int
@@ -49,12 +49,14 @@ package struct SpoolState: Sendable {
         case drop(SpoolSegment)
         /// Write at this offset; 0 makes the file.
         case write(SpoolSegment, at: Int)
+        /// Nothing may go for it.
+        case refuse
     }
 
     private let limits: Limits
     private let robot: String
     private let boot: String
-    private var parts: [SpoolLane: Deque<Part>] = [.episodes: [], .details: []]
+    private var parts: [SpoolLane: Deque<Part>] = [:]
     /// The last part of the lane may grow.
     private var isOpen: [SpoolLane: Bool] = [:]
     private var numbers: [SpoolLane: UInt64] = [:]
@@ -82,7 +84,11 @@ package struct SpoolState: Sendable {
 
     /// Where an entry of `count` bytes goes.
     package mutating func place(_ count: Int, in lane: SpoolLane) -> Placement {
-        if totalBytes + count > limits.bytes, let victim = victim(toWriteIn: lane) { return .drop(victim) }
+        if totalBytes + count > limits.bytes {
+            if let victim = victim(toWriteIn: lane) { return .drop(victim) }
+            // Details and episodes always find room: without anything to give up there is hardly anything on disk.
+            if lane == .pictures { return .refuse }
+        }
         if let last = parts[lane]?.last, isOpen[lane] == true {
             if last.bytes + count <= limits.segmentBytes || last.bytes == 0 {
                 return .write(last.segment, at: last.bytes)
@@ -109,11 +115,13 @@ package struct SpoolState: Sendable {
 
     /// What to give up so that something can be written, nil when nothing may go for it.
     ///
-    /// The oldest details first. Episodes only when there are no details and only for episodes. What is being sent
-    /// right now goes last of its kind.
+    /// The oldest thumbnails first, then the oldest details, but never for thumbnails. Episodes only when there is
+    /// nothing else and only for episodes. What is being sent right now goes last of its kind.
     package func victim(toWriteIn lane: SpoolLane) -> SpoolSegment? {
-        let details = parts[.details, default: []]
-        if let oldest = details.first(where: { $0.segment != inFlight }) ?? details.first { return oldest.segment }
+        for kind in lane == .pictures ? [SpoolLane.pictures] : [.pictures, .details] {
+            let files = parts[kind, default: []]
+            if let oldest = files.first(where: { $0.segment != inFlight }) ?? files.first { return oldest.segment }
+        }
         guard lane == .episodes else { return nil }
         let episodes = parts[.episodes, default: []]
         // The file that grows holds the newest; without it there would be nothing left.
@@ -134,7 +142,7 @@ package struct SpoolState: Sendable {
         if inFlight == segment { inFlight = nil }
     }
 
-    /// The oldest file with something to send: episodes before details, because they are few and matter most.
+    /// The oldest file with something to send: episodes first, because they are few and matter most.
     package mutating func nextToSend() -> Part? {
         for lane in SpoolLane.allCases {
             if let part = parts[lane]?.first(where: { $0.sentBytes < $0.bytes }) {

@@ -19,6 +19,8 @@ struct SpoolStore {
 
     /// Episode entries that are kept in memory while the disk takes none; older ones are given up beyond it.
     static let memoryLimit = 1000
+    /// A report of so many of the largest thumbnails has 1 MB.
+    static let picturesPerBatch = 32
 
     private let storage: any SpoolStorage
     private let robot: String
@@ -67,6 +69,7 @@ struct SpoolStore {
 
     var waitingCount: Int { state.waitingCount + memory.count }
     var waitingDetails: Int { state.waitingCount(in: .details) }
+    var waitingPictures: Int { state.waitingCount(in: .pictures) }
     var bytes: Int { state.bytes }
 
     /// Keeps one entry.
@@ -77,7 +80,7 @@ struct SpoolStore {
         moveMemoryToDisk()
         let number = state.nextNumber(in: kind.lane)
         let entry = SpoolEntry(kind: kind, number: number, payload: try payload(number))
-        let file = memory.isEmpty || kind.lane == .details ? write(entry) : nil
+        let file = memory.isEmpty || kind.lane != .episodes ? write(entry) : nil
         if file == nil { keepOrGiveUp(entry) }
         reportLosses()
         return file
@@ -87,6 +90,8 @@ struct SpoolStore {
         let frame = SpoolFrame.encode(entry)
         while true {
             switch state.place(frame.count, in: entry.kind.lane) {
+            case .refuse:
+                return nil
             case .drop(let segment):
                 giveUp(segment)
             case .write(let segment, let offset):
@@ -108,7 +113,7 @@ struct SpoolStore {
 
     /// A full disk never costs an episode: its entries wait in memory instead.
     private func fullDiskVictim(for lane: SpoolLane) -> SpoolSegment? {
-        guard let victim = state.victim(toWriteIn: lane), victim.lane == .details else { return nil }
+        guard let victim = state.victim(toWriteIn: lane), victim.lane != .episodes else { return nil }
         return victim
     }
 
@@ -155,8 +160,8 @@ struct SpoolStore {
     /// What to send next, at most `limit` entries of one file.
     mutating func nextBatch(limit: Int) -> Batch? {
         while let part = state.nextToSend() {
-            // Memory holds episodes only, which come before details.
-            if part.segment.lane == .details, let first = memory.first {
+            // Memory holds episodes only, which come before everything else.
+            if part.segment.lane != .episodes, let first = memory.first {
                 return Batch(boot: boot, source: .memory, entries: [first])
             }
             let bytes: [UInt8]
@@ -170,7 +175,7 @@ struct SpoolStore {
                 continue
             }
             let (found, hasDamagedTail) = SpoolFrame.decode(bytes)
-            let taken = found.prefix(part.segment.lane == .episodes ? 1 : limit)
+            let taken = found.prefix(Self.batchLimit(part.segment.lane, limit))
             let isAll = taken.count == found.count
             let end = isAll ? part.bytes : part.sentBytes + (taken.last?.end ?? 0)
             let batch = Batch(
@@ -186,6 +191,14 @@ struct SpoolStore {
             return batch
         }
         return memory.first.map { Batch(boot: boot, source: .memory, entries: [$0]) }
+    }
+
+    private static func batchLimit(_ lane: SpoolLane, _ limit: Int) -> Int {
+        switch lane {
+        case .episodes: 1
+        case .details: limit
+        case .pictures: min(limit, picturesPerBatch)
+        }
     }
 
     /// The control plane has all of the batch, or `refused` entries of it never will be taken.

@@ -126,6 +126,14 @@ package final class TelemetrySpool: Sendable {
         }
     }
 
+    package func append(_ thumbnail: Groot_V1_Thumbnail) async {
+        keep(.thumbnail) { number in
+            var thumbnail = thumbnail
+            thumbnail.sequence = number
+            return try thumbnail.serializedBytes()
+        }
+    }
+
     /// Entries that are not committed yet.
     package var waitingCount: Int { get async { state.withLock { $0.store.waitingCount } } }
     /// Entries that were given up since the start.
@@ -165,7 +173,7 @@ package final class TelemetrySpool: Sendable {
         var metadata: Logger.Metadata = ["lost": "\(lost)", "suppressed": "\(suppressed)"]
         if let problem = state.store.lastProblem { metadata["error"] = "\(problem)" }
         state.lossesSaid = lost
-        logger.error("the spool cannot keep everything; the oldest details go first", metadata: metadata)
+        logger.error("the spool cannot keep everything; the least important goes first", metadata: metadata)
     }
 
     private func synchronize(_ file: String) {
@@ -239,7 +247,7 @@ extension TelemetrySpool {
         case .register: try await fleet.register(Groot_V1_RegisterRobotRequest(serializedBytes: first.payload))
         case .start: try await fleet.start(Groot_V1_StartEpisodeRequest(serializedBytes: first.payload))
         case .finish: try await fleet.finish(Groot_V1_FinishEpisodeRequest(serializedBytes: first.payload))
-        case .inference, .controlSample, .event, .drops:
+        case .inference, .controlSample, .event, .thumbnail, .drops:
             var request = Groot_V1_ReportTelemetryRequest()
             request.robot = robot
             request.boot = batch.boot
@@ -249,6 +257,7 @@ extension TelemetrySpool {
                 case .inference: request.inferences.append(try .init(serializedBytes: entry.payload))
                 case .controlSample: request.controlSamples.append(try .init(serializedBytes: entry.payload))
                 case .event: request.events.append(try .init(serializedBytes: entry.payload))
+                case .thumbnail: request.thumbnails.append(try .init(serializedBytes: entry.payload))
                 case .drops: request.drops = try .init(serializedBytes: entry.payload)
                 case .register, .start, .finish: continue
                 }
@@ -269,9 +278,15 @@ extension TelemetrySpool {
 
     /// A call for every single record would cost the database more than the record.
     private func waitForCompany(after batch: SpoolStore.Batch) async {
-        guard batch.entries.first?.kind.lane == .details,
-            state.withLock({ $0.store.waitingDetails }) < Self.batchSize / 2
-        else { return }
+        let waits = state.withLock { state in
+            switch batch.entries.first?.kind.lane {
+            // Thumbnails go right behind the details, else new details would always come first.
+            case .details: state.store.waitingDetails < Self.batchSize / 2 && state.store.waitingPictures == 0
+            case .pictures: state.store.waitingDetails < Self.batchSize / 2 && state.store.waitingPictures < 8
+            case .episodes, nil: false
+            }
+        }
+        guard waits else { return }
         // Cancellation is seen by the caller.
         try? await Task.sleep(for: Self.linger)
     }

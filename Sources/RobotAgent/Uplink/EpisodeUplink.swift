@@ -25,6 +25,8 @@ package final class EpisodeUplink: Sendable {
         package var encoder: ObservationEncoder.Configuration
         /// Names of the control loop's dimensions.
         package var controlNames: [String]
+        /// Thumbnails of what the policy sees are taken this often; nil takes none.
+        package var thumbnailInterval: Duration?
     }
 
     /// Failed requests in a row after which the gateway counts as lost.
@@ -39,6 +41,7 @@ package final class EpisodeUplink: Sendable {
     private let memory: LatencyMemory
     private let events: EventLog
     private let encoder: ObservationEncoder
+    private let thumbnails: ThumbnailTaker?
     private let logger: Logger
     private let state = Mutex(UplinkTally())
     /// Waits for an operator before a chunk is executed (`--pause-before-chunk`).
@@ -67,6 +70,15 @@ package final class EpisodeUplink: Sendable {
         self.approval = approval
         self.logger = logger
         self.encoder = ObservationEncoder(configuration: configuration.encoder, policy: policy, profile: env.profile)
+        thumbnails = configuration.thumbnailInterval.map { interval in
+            let upsideDown = configuration.encoder.rotatesHeadCamera ? env.profile.cameras.filter(\.isHead) : []
+            return ThumbnailTaker(
+                episode: configuration.episode,
+                interval: interval,
+                rotated: Set(upsideDown.map(\.key)),
+                spool: spool
+            )
+        }
     }
 
     package var tally: UplinkTally { state.withLock { $0 } }
@@ -103,6 +115,7 @@ package final class EpisodeUplink: Sendable {
             guard let observation = await observe(after: lastCapture) else { continue }
             lastCapture = observation.capturedAt
             index += 1
+            async let _: Void? = thumbnails?.take(observation)
             do {
                 let hint = try await exchange(observation, index: index, asked: asked)
                 planner.succeeded(at: .now())

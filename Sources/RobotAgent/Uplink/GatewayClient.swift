@@ -44,9 +44,9 @@ package final class GatewayClient: FleetReporting {
         for link in links { link.shutdown() }
     }
 
-    /// What the workers serve.
-    package func describe(timeout: Duration) async throws -> [PolicyDescription] {
-        try await calling { try await $0.describe(timeout: timeout) }
+    /// What the workers serve; `checkpoint` asks one that serves this one.
+    package func describe(_ checkpoint: String? = nil, timeout: Duration) async throws -> [PolicyDescription] {
+        try await calling { try await $0.describe(checkpoint, timeout: timeout) }
     }
 
     /// - Parameters:

@@ -67,11 +67,13 @@ package struct GatewayLink: Sendable {
     }
 
     /// What the workers serve.
-    package func describe(timeout: Duration) async throws -> [PolicyDescription] {
+    ///
+    /// - Parameter checkpoint: asks a worker that serves this one; nil asks one that serves what the run selects.
+    package func describe(_ checkpoint: String? = nil, timeout: Duration) async throws -> [PolicyDescription] {
         var options = CallOptions.defaults
         options.timeout = timeout
         let response = try await Groot_V1_Inference.Client(wrapping: client)
-            .describe(Groot_V1_DescribeRequest(), metadata: identity, options: options)
+            .describe(Groot_V1_DescribeRequest(), metadata: selecting(checkpoint), options: options)
         return try response.policies.map { try PolicyDescription($0) }
     }
 
@@ -91,7 +93,8 @@ package struct GatewayLink: Sendable {
         var options = CallOptions.defaults
         options.timeout = timeout
         options.waitForReady = false
-        var metadata = identity
+        // What an episode runs may differ from what the run selects: a run configuration can name another one.
+        var metadata = selecting(request.checkpoint)
         metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
         metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
         metadata.addString(request.requestID, forKey: MetadataKey.requestID)
@@ -137,10 +140,13 @@ package struct GatewayLink: Sendable {
         return options
     }
 
-    private var identity: Metadata {
+    private var identity: Metadata { selecting(nil) }
+
+    private func selecting(_ other: String?) -> Metadata {
         var metadata: Metadata = [:]
         metadata.addString(robot, forKey: MetadataKey.robot)
-        if let checkpoint { metadata.addString(checkpoint, forKey: MetadataKey.checkpoint) }
+        let wanted = other.flatMap { $0.isEmpty ? nil : $0 }
+        if let selected = wanted ?? checkpoint { metadata.addString(selected, forKey: MetadataKey.checkpoint) }
         return metadata
     }
 }

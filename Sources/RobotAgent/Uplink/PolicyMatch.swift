@@ -28,6 +28,37 @@ package enum PolicyMatch {
         return policy
     }
 
+    /// Why `policy` cannot take the place of `current` between two episodes of a run; empty when it can.
+    ///
+    /// Topics and control dimensions are those of the run's first policy and stay.
+    package static func problems(
+        replacing current: PolicyDescription,
+        with policy: PolicyDescription,
+        profile: RobotProfile,
+        task: String,
+        chunkSize: Int?
+    ) -> [String] {
+        var found = problems(policy: policy, profile: profile, task: task, chunkSize: chunkSize)
+        if profile.controlNames(for: policy.actionNames) != profile.controlNames(for: current.actionNames) {
+            found.append("action: checkpoint \(policy.checkpoint) commands other joints than \(current.checkpoint)")
+        }
+        if policy.chunkSize > current.chunkSize {
+            found.append(
+                "chunk: checkpoint \(policy.checkpoint) answers \(policy.chunkSize) rows, this run has room for the "
+                    + "\(current.chunkSize) of \(current.checkpoint)"
+            )
+        }
+        let surplus = Set(policy.images.map(\.key)).subtracting(current.images.map(\.key)).sorted()
+            + Set(policy.stateNames).subtracting(current.stateNames).sorted()
+        if !surplus.isEmpty {
+            found.append(
+                "observation: checkpoint \(policy.checkpoint) wants \(surplus.joined(separator: ", ")), which this run "
+                    + "does not read for \(current.checkpoint)"
+            )
+        }
+        return found
+    }
+
     /// Everything about the run that the policy contradicts; empty when they fit.
     package static func problems(
         policy: PolicyDescription,

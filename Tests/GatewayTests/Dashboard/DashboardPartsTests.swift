@@ -104,5 +104,7 @@ private final class ScriptedData: DashboardData {
     func dashboardLatency() async throws(StoreError) -> String { "[]" }
     func dashboardEpisodes(_ filter: Store.EpisodeFilter) async throws(StoreError) -> String { "{}" }
     func dashboardEpisode(_ episode: UUID) async throws(StoreError) -> String? { nil }
+    func dashboardThumbnails(_ episode: UUID) async throws(StoreError) -> String { "[]" }
+    func dashboardThumbnail(_ episode: UUID, _ sequence: Int64) async throws(StoreError) -> Data? { nil }
     func dashboardComparison() async throws(StoreError) -> String { "[]" }
 }

@@ -12,7 +12,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Keep a telemetry table so many days, e.g. inferences=30d. Tables: inferences, control_samples, events.",
+            "Keep a telemetry table so many days, e.g. inferences=30d. Tables: inferences, control_samples, events, thumbnails.",
             valueName: "table=days"
         )
     )

@@ -51,7 +51,7 @@ enum ReportPrinter {
         case .bigint, .integer, .numeric, .double: return Double(value)?.isFinite == true ? value : quoted(value)
         case .bool: return value == "t" ? "true" : "false"
         case .jsonb: return value
-        case .text, .timestamptz, .date, .interval, .uuid, .int8multirange: return quoted(value)
+        case .text, .bytea, .timestamptz, .date, .interval, .uuid, .int8multirange: return quoted(value)
         }
     }
 

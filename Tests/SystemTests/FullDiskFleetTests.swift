@@ -1,0 +1,153 @@
+import Foundation
+import GrootTesting
+import Testing
+
+/// A disk without room, under the robots' spools and under the database, while a fleet works.
+@Suite(.serialized)
+struct FullDiskFleetSerialTests {
+    /// A file system in memory, unmounted when the test lets go.
+    private final class SmallDisk {
+        let folder: URL
+        private let isMounted: Bool
+        private var ballast: URL { folder.appending(path: "ballast") }
+
+        init?(_ folder: URL, megabytes: Int) throws {
+            self.folder = folder
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            isMounted = try Self.run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m,mode=0755", "tmpfs", folder.path)
+            if !isMounted { return nil }
+        }
+
+        deinit {
+            // Lazily: what still runs keeps its files until it ends.
+            if isMounted { _ = try? Self.run("umount", "-l", folder.path) }
+        }
+
+        var free: Int {
+            get throws {
+                let attributes = try FileManager.default.attributesOfFileSystem(forPath: folder.path)
+                return (attributes[.systemFreeSize] as? NSNumber)?.intValue ?? 0
+            }
+        }
+
+        /// Leaves only so many bytes.
+        func fill(leaving bytes: Int) throws {
+            let handle = try Self.handle(ballast)
+            defer { handle.closeFile() }
+            try handle.seekToEnd()
+            while try free > bytes {
+                let count = min(1 << 20, max(4096, try free - bytes))
+                do {
+                    try handle.write(contentsOf: Data(repeating: 1, count: count))
+                } catch {
+                    // Somebody else was quicker: full is full.
+                    return
+                }
+            }
+        }
+
+        func makeRoom() throws { try FileManager.default.removeItem(at: ballast) }
+
+        private static func handle(_ file: URL) throws -> FileHandle {
+            if !FileManager.default.fileExists(atPath: file.path) { try Data().write(to: file) }
+            return try FileHandle(forWritingTo: file)
+        }
+
+        static func run(_ arguments: String...) throws -> Bool {
+            let process = Process()
+            process.executableURL = URL(filePath: "/usr/bin/env")
+            process.arguments = arguments
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            return process.terminationStatus == 0
+        }
+    }
+
+    private static let mayMount: Bool = {
+        // A refusal is an answer.
+        guard let folder = try? TemporaryDirectory(prefix: "groot-mount") else { return false }
+        return (try? SmallDisk(folder.url, megabytes: 1)) ?? nil != nil
+    }()
+
+    /// One value of an agent's `/metrics`.
+    private func metric(_ scene: FaultScene, _ robot: FaultScene.Robot, _ name: String) async -> Double {
+        let text = await scene.fleet.get(port: robot.adminPort, "/metrics") ?? ""
+        return text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+            .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) } ?? 0
+    }
+
+    @Test(.enabled(if: mayMount, "this process may not mount file systems"), .timeLimit(.minutes(6)))
+    func aFullDiskUnderTheSpoolsCostsTheOldestDetailsAndNoEpisode() async throws {
+        let fleet = try FleetFixture()
+        let disk = try #require(try SmallDisk(fleet.folder.url.appending(path: "robots"), megabytes: 4))
+        let scene = try await FaultScene(fleet, robots: ["r1", "r2"], spools: disk.folder)
+        let recordings = fleet.folder.url.appending(path: "recordings").path
+        for robot in scene.robots {
+            try scene.startAgent(robot, ["--record", recordings, "--thumbnail-interval", "500ms"])
+        }
+        try await scene.finished(1, within: .seconds(120))
+        // The database hangs: everything stays on the robots, whose disk has room for a few seconds.
+        let stopped = scene.postgres
+        for id in stopped { kill(id, SIGSTOP) }
+        try disk.fill(leaving: 24 << 10)
+        for robot in scene.robots {
+            try await eventually(within: .seconds(120), "\(robot.name) gives up thumbnails, then details") {
+                let thumbnails = await metric(scene, robot, #"groot_agent_spool_lost{kind="thumbnail"}"#)
+                let inferences = await metric(scene, robot, #"groot_agent_spool_lost{kind="inference"}"#)
+                return thumbnails > 0 && inferences > 0
+            }
+        }
+        // Robots go on all the same, and no episode is given up.
+        try await scene.finished(2, within: .seconds(60))
+        for robot in scene.robots {
+            let episodes = await metric(scene, robot, #"groot_agent_spool_lost{kind="episode"}"#)
+            #expect(episodes == 0)
+            #expect(try robot.agent?.logText().contains("the spool cannot keep everything") == true)
+        }
+        try disk.makeRoom()
+        for id in stopped { kill(id, SIGCONT) }
+        try await scene.ready(scene.gateway, fleet.gatewayAdmin)
+        try await scene.finished(1, within: .seconds(60))
+        try await scene.account(mayLose: true)
+        let counted = try fleet.query(
+            """
+            SELECT robot, sum(dropped_thumbnails) > 0, sum(dropped_inferences) > 0,
+                (SELECT count(*) > 0 AND count(*) = count(DISTINCT (t.boot, t.sequence)) FROM thumbnails AS t
+                    WHERE t.robot = b.robot)
+            FROM telemetry_boots AS b GROUP BY robot ORDER BY robot
+            """
+        )
+        #expect(counted == ["r1|t|t|t", "r2|t|t|t"], "the database knows what is missing, and what came is there once")
+    }
+
+    @Test(.enabled(if: mayMount, "this process may not mount file systems"), .timeLimit(.minutes(6)))
+    func aFullDiskUnderTheDatabaseStopsNoRobotAndLosesNothing() async throws {
+        let fleet = try FleetFixture()
+        let disk = try #require(try SmallDisk(fleet.folder.url.appending(path: "database"), megabytes: 192))
+        // Where the gateway keeps its database.
+        try FileManager.default.createSymbolicLink(
+            at: fleet.folder.url.appending(path: "gateway"),
+            withDestinationURL: disk.folder.appending(path: "gateway")
+        )
+        try FileManager.default.createDirectory(
+            at: disk.folder.appending(path: "gateway"),
+            withIntermediateDirectories: true
+        )
+        let scene = try await FaultScene(fleet, robots: ["r1", "r2"])
+        for robot in scene.robots { try scene.startAgent(robot) }
+        try await scene.finished(1, within: .seconds(120))
+        try disk.fill(leaving: 0)
+        for robot in scene.robots {
+            try await eventually(within: .seconds(120), "\(robot.name) keeps its records") {
+                try scene.waiting(robot) > 20
+            }
+        }
+        try await scene.finished(2, within: .seconds(60))
+        #expect(scene.gateway.isRunning, "\(scene.gateway.lastLines())")
+        try disk.makeRoom()
+        try await scene.ready(scene.gateway, fleet.gatewayAdmin)
+        try await scene.finished(1, within: .seconds(60))
+        try await scene.account()
+    }
+}
