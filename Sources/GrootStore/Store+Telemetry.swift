@@ -24,7 +24,7 @@ extension Store {
         let inserted: [Int]
         do throws(StoreError) {
             inserted = try await commit(batch, records: records, thumbnails: thumbnails)
-        } catch where error.sqlState == "23514" && error.code == .unavailable {
+        } catch  where error.sqlState == "23514" && error.code == .unavailable {
             // Maintenance attached a partition in between; it does that once a day and table.
             inserted = try await commit(batch, records: records, thumbnails: thumbnails)
         }

@@ -278,9 +278,11 @@ struct TelemetryTests {
             }
         }
         let escape = [
-            "SET ROLE groot_migrator", "CREATE ROLE other", "ALTER ROLE groot SUPERUSER", "SELECT pg_read_file('/etc/passwd')",
+            "SET ROLE groot_migrator", "CREATE ROLE other", "ALTER ROLE groot SUPERUSER",
+            "SELECT pg_read_file('/etc/passwd')",
             "COPY robots TO PROGRAM 'true'", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-            "SELECT * FROM grant_roles()", "UPDATE retention SET keep = '1 day'", "DROP TABLE events", "DROP VIEW robot_day",
+            "SELECT * FROM grant_roles()", "UPDATE retention SET keep = '1 day'", "DROP TABLE events",
+            "DROP VIEW robot_day",
             "TRUNCATE inferences", "DELETE FROM episodes", "DELETE FROM telemetry_boots", "DELETE FROM robots",
         ]
         let reader = try login("reader")
@@ -302,7 +304,8 @@ struct TelemetryTests {
             writer,
             escape + [
                 "SET ROLE groot_reader", "UPDATE inferences SET worker = 'x'", "UPDATE events SET message = ''",
-                "DELETE FROM thumbnails", "DELETE FROM control_samples", "INSERT INTO groot_migrations VALUES (9, 'a', 'b')",
+                "DELETE FROM thumbnails", "DELETE FROM control_samples",
+                "INSERT INTO groot_migrations VALUES (9, 'a', 'b')",
             ]
         )
         // The migrator changes the schema, but is no superuser either.
@@ -311,7 +314,10 @@ struct TelemetryTests {
         #expect(try Migrator().migrate(migrator).isEmpty, "a login of the migrator can run groot-gateway migrate")
         refused(
             migrator,
-            ["CREATE ROLE other", "ALTER ROLE groot SUPERUSER", "SELECT pg_read_file('/etc/passwd')", "CREATE DATABASE other"]
+            [
+                "CREATE ROLE other", "ALTER ROLE groot SUPERUSER", "SELECT pg_read_file('/etc/passwd')",
+                "CREATE DATABASE other",
+            ]
         )
         try owner.executeScript("DROP OWNED BY reader_\(suffix), writer_\(suffix), migrator_\(suffix)")
         try owner.executeScript("DROP ROLE reader_\(suffix), writer_\(suffix), migrator_\(suffix)")

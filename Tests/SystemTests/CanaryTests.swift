@@ -7,9 +7,13 @@ import Testing
 struct CanarySerialTests {
     private func runs(_ fleet: FleetFixture, _ arguments: String...) async throws -> String {
         let state = fleet.folder.url.appending(path: "gateway").path
-        let command = try fleet.start("runs-\(UUID().uuidString.prefix(8))", "groot-gateway", ["runs"] + arguments + [
-            "--state-dir", state,
-        ])
+        let command = try fleet.start(
+            "runs-\(UUID().uuidString.prefix(8))",
+            "groot-gateway",
+            ["runs"] + arguments + [
+                "--state-dir", state,
+            ]
+        )
         try await eventually(within: .seconds(60), "\(arguments) ends: \(command.lastLines())") { !command.isRunning }
         try #require(command.exitCode == 0, "\(arguments): \(command.lastLines())")
         return try command.standardOutput()

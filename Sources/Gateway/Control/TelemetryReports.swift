@@ -117,7 +117,9 @@ enum TelemetryReports {
             )
         }
         // Browsers are told that it is a picture: it must at least begin as one.
-        guard thumbnail.jpeg.starts(with: [0xFF, 0xD8, 0xFF]) else { throw FieldReader.problem("jpeg", "is no JPEG file") }
+        guard thumbnail.jpeg.starts(with: [0xFF, 0xD8, 0xFF]) else {
+            throw FieldReader.problem("jpeg", "is no JPEG file")
+        }
         rows.append(bytes: thumbnail.jpeg)
     }
 

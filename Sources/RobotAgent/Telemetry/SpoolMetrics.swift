@@ -11,7 +11,8 @@ struct SpoolMetrics: Sendable {
         waiting = registry.gauge("groot_agent_spool_waiting", help: "Telemetry entries that are not committed yet.")
         let kinds: [(String, @Sendable (SpoolLosses) -> UInt64)] = [
             ("inference", { $0.inferences }), ("control_sample", { $0.controlSamples }), ("event", { $0.events }),
-            ("episode", { $0.episodes }), ("thumbnail", { $0.thumbnails }), ("damaged", { $0.damaged }), ("refused", { $0.refused }),
+            ("episode", { $0.episodes }), ("thumbnail", { $0.thumbnails }), ("damaged", { $0.damaged }),
+            ("refused", { $0.refused }),
         ]
         lost = kinds.map { kind, count in
             let gauge = registry.gauge(

@@ -48,7 +48,8 @@ package enum PolicyMatch {
                     + "\(current.chunkSize) of \(current.checkpoint)"
             )
         }
-        let surplus = Set(policy.images.map(\.key)).subtracting(current.images.map(\.key)).sorted()
+        let surplus =
+            Set(policy.images.map(\.key)).subtracting(current.images.map(\.key)).sorted()
             + Set(policy.stateNames).subtracting(current.stateNames).sorted()
         if !surplus.isEmpty {
             found.append(
