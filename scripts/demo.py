@@ -186,8 +186,6 @@ def main() -> int:
         return stop()
     if not 1 <= arguments.robots <= 16:
         parser.error("--robots must be between 1 and 16")
-    # An interrupted demo stops its processes, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     STATE.mkdir(parents=True, exist_ok=True)
     return run(arguments.robots, arguments.keep)
 

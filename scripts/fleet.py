@@ -13,6 +13,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -79,6 +80,8 @@ class Fleet:
     children: list[Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # Whoever owns a fleet stops it in a `finally`; a terminated script gets there, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.binaries = ROOT / ".build" / self.configuration
         self.logs = self.state / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <GL/osmesa.h>
+#include <math.h>
 #include <mujoco/mujoco.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,42 @@ static inline void groot_step(const mjModel *_Nonnull m, mjData *_Nonnull d, con
     mj_step1(m, d);
     for (int i = 0; i < count; i++) d->qfrc_applied[dofs[i]] = d->qfrc_bias[dofs[i]];
     mj_step2(m, d);
+}
+
+// Drops the geoms that the scene's camera cannot see; MuJoCo draws all of them, and software pays for every vertex.
+// A geom goes when its bounding sphere lies outside of one side of the view pyramid; unbounded ones stay.
+static inline void groot_drop_unseen(const mjModel *_Nonnull m, mjvScene *_Nonnull scene, float aspect) {
+    // Two eyes: the pyramid from their middle, with the distance between them as margin.
+    const mjvGLCamera *left = &scene->camera[0], *rightEye = &scene->camera[1];
+    const float *f = left->forward, *u = left->up;
+    float right[3] = {f[1] * u[2] - f[2] * u[1], f[2] * u[0] - f[0] * u[2], f[0] * u[1] - f[1] * u[0]};
+    float eye[3], apart = 0;
+    for (int i = 0; i < 3; i++) {
+        eye[i] = (left->pos[i] + rightEye->pos[i]) / 2;
+        apart += fabsf(left->pos[i] - rightEye->pos[i]);
+    }
+    float slopeY = left->frustum_top / left->frustum_near, slopeX = slopeY * aspect;
+    float normX = 1 / sqrtf(1 + slopeX * slopeX), normY = 1 / sqrtf(1 + slopeY * slopeY);
+    int kept = 0;
+    for (int i = 0; i < scene->ngeom; i++) {
+        const mjvGeom *geom = &scene->geoms[i];
+        float radius = geom->objtype == mjOBJ_GEOM ? (float)m->geom_rbound[geom->objid] : 0;
+        if (radius > 0) {
+            radius = radius * 1.01f + apart;
+            float x = 0, y = 0, z = 0;
+            for (int k = 0; k < 3; k++) {
+                float away = geom->pos[k] - eye[k];
+                x += away * right[k];
+                y += away * u[k];
+                z += away * f[k];
+            }
+            if (z < -radius || (fabsf(x) - z * slopeX) * normX > radius || (fabsf(y) - z * slopeY) * normY > radius)
+                continue;
+        }
+        if (kept != i) scene->geoms[kept] = *geom;
+        kept++;
+    }
+    scene->ngeom = kept;
 }
 
 static inline OSMesaContext _Nullable groot_make_mesa(void) {

@@ -9,6 +9,9 @@ import GrootCore
     static let maximumWidth = 640
     static let maximumHeight = 480
 
+    /// Leaves out what a camera cannot see; the pictures are the same, only cheaper.
+    var dropsUnseen = true
+
     private let model: PhysicsModel
     private let data: UnsafeMutablePointer<mjData>
     private let mesa: OSMesaContext
@@ -84,6 +87,7 @@ import GrootCore
         return cameras.map { name in
             unsafe view.pointee.fixedcamid = Int32(model.camera(name))
             unsafe mjv_updateScene(model.pointer, data, option, nil, view, Int32(mjCAT_ALL.rawValue), scene)
+            if dropsUnseen { unsafe groot_drop_unseen(model.pointer, scene, Float(width) / Float(height)) }
             unsafe mjr_render(area, scene, context)
             var upsideDown = [UInt8](repeating: 0, count: width * height * 3)
             unsafe mjr_readPixels(&upsideDown, nil, area, context)
