@@ -5,10 +5,10 @@ import Testing
 /// docs/sql.md stays true: every query in it is run on a database with two episodes.
 @Suite(.needsPostgres)
 struct SQLGuideTests {
-    private func queries() throws -> [String] {
+    private func queries(_ name: String = "sql.md") throws -> [String] {
         let guide = URL(fileURLWithPath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("docs/sql.md")
+            .appendingPathComponent("docs/\(name)")
         let text = try String(contentsOf: guide, encoding: .utf8)
         return text.components(separatedBy: "```sql\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
     }
@@ -49,6 +49,10 @@ struct SQLGuideTests {
                 #expect(found > 0, "\(query)")
             }
         }
+    }
+
+    @Test func bothLanguagesHaveTheSameQueries() throws {
+        #expect(try queries("sql.zh-CN.md") == queries())
     }
 
     @Test func everyColumnOfTheViewIsInTheGuide() async throws {

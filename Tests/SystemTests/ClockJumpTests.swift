@@ -45,7 +45,11 @@ struct ClockJumpSerialTests {
         }
         try await scene.ready(scene.gateway, fleet.gatewayAdmin)
         try await scene.account()
-        #expect(try scene.reports(scene.robots[0]).allSatisfy { $0.durationS > 0 && $0.durationS < 30 })
+        // The last one was ended from outside.
+        let odd = try scene.reports(scene.robots[0]).filter {
+            $0.outcome != "aborted" && !(0.1...30).contains($0.durationS)
+        }
+        #expect(odd.isEmpty, "\(odd)")
         let jumped = try fleet.query(
             """
             SELECT max(captured_at) - min(captured_at) > interval '40 days',

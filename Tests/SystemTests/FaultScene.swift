@@ -184,7 +184,8 @@ final class FaultScene {
             dropped += numbers[2]
             if !mayLose { #expect(numbers[0] == numbers[1] && numbers[2] == 0, "no gap in \(boot)") }
         }
-        #expect(gaps == dropped, "what is missing was given up and counted")
+        // What found no room at all was counted before it got a number.
+        #expect(gaps <= dropped, "what is missing was given up and counted")
         for (boot, number) in robot.onDisk {
             let committed = boots.first { $0[0] == boot }.flatMap { UInt64($0[1]) } ?? 0
             #expect(committed >= number, "what was on disk when \(boot) was killed is there")

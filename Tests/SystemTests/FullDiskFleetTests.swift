@@ -1,4 +1,5 @@
 import Foundation
+import FoundationNetworking
 import GrootTesting
 import Testing
 
@@ -90,7 +91,7 @@ struct FullDiskFleetSerialTests {
         // The database hangs: everything stays on the robots, whose disk has room for a few seconds.
         let stopped = scene.postgres
         for id in stopped { kill(id, SIGSTOP) }
-        try disk.fill(leaving: 24 << 10)
+        try disk.fill(leaving: 16 << 10)
         for robot in scene.robots {
             try await eventually(within: .seconds(120), "\(robot.name) gives up thumbnails, then details") {
                 let thumbnails = await metric(scene, robot, #"groot_agent_spool_lost{kind="thumbnail"}"#)
@@ -119,6 +120,35 @@ struct FullDiskFleetSerialTests {
             """
         )
         #expect(counted == ["r1|t|t|t", "r2|t|t|t"], "the database knows what is missing, and what came is there once")
+        try await lookAtThumbnails(scene)
+    }
+
+    private struct Listed: Decodable {
+        var camera: String
+        var atMs: Int
+        var url: String
+    }
+
+    /// What the dashboard shows of the first recorded episode.
+    private func lookAtThumbnails(_ scene: FaultScene) async throws {
+        let report = try #require(try scene.reports(scene.robots[0]).first)
+        let path = "/api/episodes/\(report.episode)/thumbnails"
+        let text = try #require(await scene.fleet.get(port: scene.fleet.gatewayAdmin, path))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let listed = try decoder.decode([Listed].self, from: Data(text.utf8))
+        #expect(Set(listed.map(\.camera)).count >= 2, "\(text)")
+        #expect(listed.allSatisfy { (-2000...30_000).contains($0.atMs) }, "\(text)")
+        for picture in listed.prefix(3) {
+            let url = try #require(URL(string: "http://127.0.0.1:\(scene.fleet.gatewayAdmin)\(picture.url)"))
+            let (data, response) = try await URLSession.shared.data(from: url)
+            let answer = try #require(response as? HTTPURLResponse)
+            #expect(answer.statusCode == 200 && answer.value(forHTTPHeaderField: "Content-Type") == "image/jpeg")
+            #expect(data.starts(with: [0xFF, 0xD8, 0xFF]) && data.count <= 32 * 1024)
+        }
+        for missing in ["\(path)/999999", "\(path)/x", "/api/episodes/x/thumbnails"] {
+            #expect(await scene.fleet.get(port: scene.fleet.gatewayAdmin, missing) == nil, "\(missing)")
+        }
     }
 
     @Test(.enabled(if: mayMount, "this process may not mount file systems"), .timeLimit(.minutes(6)))

@@ -88,6 +88,24 @@ struct FleetRequestsTests {
         #expect(try refusal { try TelemetryReports.batch(request) }.hasPrefix("inferences[1].timings.infer_ns: "))
     }
 
+    @Test func onlySmallJPEGFilesAreThumbnails() throws {
+        var request = Groot_V1_ReportTelemetryRequest()
+        request.robot = "r1"
+        request.boot = "b1"
+        var thumbnail = Groot_V1_Thumbnail()
+        thumbnail.sequence = 1
+        thumbnail.camera = "observation.images.cam_head"
+        thumbnail.capturedAtUnixNs = 1_700_000_000_000_000_000
+        thumbnail.jpeg = Data([0xFF, 0xD8, 0xFF, 0xE0])
+        request.thumbnails = [thumbnail, thumbnail]
+        #expect(try TelemetryReports.batch(request).thumbnails.count == 2)
+        #expect(try TelemetryReports.batch(request).highestSequence == nil, "they are not among the records")
+        request.thumbnails[1].jpeg = Data("<script>".utf8)
+        #expect(try refusal { try TelemetryReports.batch(request) } == "thumbnails[1].jpeg: is no JPEG file")
+        request.thumbnails[1].jpeg = Data(repeating: 0xFF, count: 32 * 1024 + 1)
+        #expect(try refusal { try TelemetryReports.batch(request) }.hasPrefix("thumbnails[1].jpeg: has 32769 bytes"))
+    }
+
     @Test func batchOfTenThousandIsTheLimit() throws {
         var request = FleetSample.telemetry("r1", 0..<10_000)
         #expect(try TelemetryReports.batch(request).count == 10_000)

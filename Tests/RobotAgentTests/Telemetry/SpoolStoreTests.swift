@@ -175,6 +175,48 @@ struct SpoolStoreTests {
         #expect(store.losses.total == store.losses.inferences)
     }
 
+    @Test func thumbnailsGoFirstAndNeverCostAnythingElse() throws {
+        let folder = MemoryFolder()
+        var store = try store(folder, limits: .init(bytes: 6000, segmentBytes: 500))
+        for round in 0..<10 {
+            store.append(.start) { _ in [UInt8(round)] }
+            for _ in 0..<4 { store.append(.inference) { _ in Array(repeating: 1, count: 20) } }
+            for _ in 0..<4 { store.append(.thumbnail) { _ in Array(repeating: 2, count: 200) } }
+            #expect(folder.bytes <= 6000)
+        }
+        #expect(store.losses.thumbnails > 0 && store.losses.total == store.losses.thumbnails)
+        // Details fill it up: the last thumbnails go, and new ones are not taken any more.
+        for _ in 0..<200 { store.append(.inference) { _ in Array(repeating: 1, count: 20) } }
+        let details = store.losses.inferences
+        #expect(details > 0)
+        for _ in 0..<5 { store.append(.thumbnail) { _ in Array(repeating: 2, count: 500) } }
+        #expect(store.losses.inferences == details && store.losses.episodes == 0)
+        let out = drain(&store)
+        let thumbnails = out.filter { $0.kind == .thumbnail }
+        #expect(store.losses.thumbnails == 45 - UInt64(thumbnails.count))
+        #expect(out.filter { $0.kind == .start }.count == 10)
+        #expect(out.filter { $0.kind == .inference }.count == 240 - Int(details))
+        let told = try out.filter { $0.kind == .drops }.map { try Groot_V1_TelemetryDrops(serializedBytes: $0.payload) }
+        #expect(told.last?.thumbnails == store.losses.thumbnails)
+    }
+
+    @Test func thumbnailsComeLastInSmallReportsWithNumbersOfTheirOwn() throws {
+        var store = try store(MemoryFolder())
+        for _ in 0..<40 {
+            store.append(.thumbnail) { [UInt8($0)] }
+            store.append(.event) { [UInt8($0)] }
+        }
+        store.append(.finish) { [UInt8($0)] }
+        var batches: [[SpoolEntry]] = []
+        while let batch = store.nextBatch(limit: 1000) {
+            batches.append(batch.entries)
+            store.committed(batch)
+        }
+        #expect(batches.map(\.count) == [1, 40, SpoolStore.picturesPerBatch, 40 - SpoolStore.picturesPerBatch])
+        #expect(batches.map { $0[0].kind } == [.finish, .event, .thumbnail, .thumbnail])
+        #expect(batches[2...].joined().map(\.number) == Array(1...40))
+    }
+
     @Test func episodesGoWhenNothingElseIsLeft() throws {
         let folder = MemoryFolder()
         var store = try store(folder, limits: .init(bytes: 2000, segmentBytes: 300))
