@@ -73,6 +73,9 @@ struct WorkerLossSerialTests {
             "SELECT count(*) FROM inferences WHERE episode_id = '\(report.episode)' AND status = 'OK'"
         )
         #expect(answered == ["\(report.chunks)"])
+        let metrics = await fleet.get(port: fleet.gatewayAdmin, "/metrics") ?? ""
+        let series = #"groot_gateway_robot_requests_total{class="simulator"}"#
+        #expect(metrics.contains(series), "the agent names its class")
         // The survivor carried on, and the killed worker was asked for nothing after its death.
         let workersInOrder = try fleet.query(
             "SELECT worker FROM inferences WHERE episode_id = '\(report.episode)' AND status = 'OK' ORDER BY sequence"

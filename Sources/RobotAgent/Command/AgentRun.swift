@@ -162,6 +162,7 @@ package struct AgentRun: Sendable {
             let (profile, policy, env) = try await cancelWhenGracefulShutdown {
                 try await start.connect(node: node, gateway: gateway)
             }
+            gateway.identify(profile: profile.name)
             await spool.append(registration(boot: boot, profile: profile.name))
             let control = try startControl(profile: profile, policy: policy, env: env)
             await notifier.ready("drives the robot")

@@ -13,6 +13,8 @@ package final class GatewayClient: FleetReporting {
 
     private let links: [GatewayLink]
     private let choice: Mutex<GatewayChoice>
+    /// The profile's name, once it is known: which robot that is may be found out from the robot itself.
+    private let robotClass = Mutex<String?>(nil)
     private let logger: Logger
 
     /// - Parameters:
@@ -49,6 +51,11 @@ package final class GatewayClient: FleetReporting {
         try await calling { try await $0.describe(checkpoint, timeout: timeout) }
     }
 
+    /// Requests say from now on what kind of robot asks, for the gateway's metrics.
+    package func identify(profile: String) {
+        robotClass.withLock { $0 = profile }
+    }
+
     /// - Parameters:
     ///   - runway: motion time left at sending; never negative on the wire.
     ///   - hedge: time without an answer after which the request is sent a second time; the first answer wins.
@@ -59,7 +66,10 @@ package final class GatewayClient: FleetReporting {
         hedge: Duration? = nil
     ) async throws -> Answer {
         guard let hedge, hedge < timeout else {
-            return try await calling { try await $0.infer(request, runway: runway, timeout: timeout) }
+            let kind = robotClass.withLock { $0 }
+            return try await calling {
+                try await $0.infer(request, runway: runway, timeout: timeout, robotClass: kind)
+            }
         }
         return try await hedged(request, runway: runway, timeout: timeout, after: hedge)
     }
@@ -76,12 +86,15 @@ package final class GatewayClient: FleetReporting {
             case due
         }
         let first = choice.withLock { $0.current }
+        let kind = robotClass.withLock { $0 }
         return try await withThrowingTaskGroup(of: Event.self) { group in
             func send(_ index: Int, runway: Duration, timeout: Duration) {
                 group.addTask { [self] in
                     do {
                         return .answered(
-                            try await on(index) { try await $0.infer(request, runway: runway, timeout: timeout) }
+                            try await on(index) {
+                                try await $0.infer(request, runway: runway, timeout: timeout, robotClass: kind)
+                            }
                         )
                     } catch {
                         return .failed(error)

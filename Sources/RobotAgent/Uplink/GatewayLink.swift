@@ -88,8 +88,15 @@ package struct GatewayLink: Sendable {
         package var wasHedged = false
     }
 
-    /// - Parameter runway: motion time left at sending; never negative on the wire.
-    package func infer(_ request: Groot_V1_InferRequest, runway: Duration, timeout: Duration) async throws -> Answer {
+    /// - Parameters:
+    ///   - runway: motion time left at sending; never negative on the wire.
+    ///   - robotClass: by which the gateway counts and times requests: the profile's name.
+    package func infer(
+        _ request: Groot_V1_InferRequest,
+        runway: Duration,
+        timeout: Duration,
+        robotClass: String? = nil
+    ) async throws -> Answer {
         var options = CallOptions.defaults
         options.timeout = timeout
         options.waitForReady = false
@@ -98,6 +105,7 @@ package struct GatewayLink: Sendable {
         metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
         metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
         metadata.addString(request.requestID, forKey: MetadataKey.requestID)
+        if let robotClass { metadata.addString(robotClass, forKey: MetadataKey.robotClass) }
         return try await Groot_V1_Inference.Client(wrapping: client)
             .infer(request, metadata: metadata, options: options) { response in
                 let message = try response.message
