@@ -163,6 +163,10 @@ extension HTTP2Connection: SessionEvents {
         case .reset(let stream):
             if streams[stream] != nil { resetByPeer.insert(stream) }
             observe(.reset)
+        case .refusedRequest:
+            if role == .server, streams.count >= limits.maxConcurrentStreams {
+                hit(.concurrentStreams, "a stream is refused: \(streams.count) are open")
+            }
         case .emptyData: observe(.emptyFrame)
         case .unknown: observe(.unknownFrame)
         case .priority: observe(.priority)

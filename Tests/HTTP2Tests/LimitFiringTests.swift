@@ -24,6 +24,7 @@ struct LimitFiringTests {
         Case(
             limit: .rapidReset,
             testDescription: "streams that make us reset them (MadeYouReset)",
+            change: { $0.maxConcurrentStreams = 1000 },
             bytes: hello
                 + each(700) { FrameTests.frame(1, 5, $0, request) + FrameTests.frame(8, 0, $0, [0x7F, 255, 255, 255]) }
         ),
@@ -44,6 +45,20 @@ struct LimitFiringTests {
             limit: .windowUpdateFlood,
             testDescription: "WINDOW_UPDATE",
             bytes: hello + repeated(6000, frame(8, 0, 0, [0, 0, 0, 1]))
+        ),
+        Case(
+            limit: .concurrentStreams,
+            testDescription: "more streams than announced, the announcement still under way",
+            change: { $0.maxConcurrentStreams = 2 },
+            bytes: hello + each(3) { FrameTests.frame(1, 4, $0, request) },
+            calmDown: false
+        ),
+        Case(
+            limit: .concurrentStreams,
+            testDescription: "more streams than acknowledged",
+            change: { $0.maxConcurrentStreams = 2 },
+            bytes: hello + frame(4, 1, 0, []) + each(3) { FrameTests.frame(1, 4, $0, request) },
+            calmDown: false
         ),
         Case(
             limit: .emptyFrameFlood,

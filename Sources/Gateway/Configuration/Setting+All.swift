@@ -6,7 +6,7 @@ import Logging
 
 // The one list of keys: flags, environment, file, check-config and the table in docs/gateway-configuration.md follow it.
 extension Setting {
-    static let all: [Setting] = process + certificates + members + scheduling + health + limits + http2
+    static let all: [Setting] = process + certificates + members + scheduling + health + limits + http2 + workerHTTP2
 
     static let process: [Setting] = [
         Setting(key: "listen", text: "where robots connect: host:port or unix:/path", isLive: false) {
@@ -84,15 +84,28 @@ extension Setting {
     ]
 
     /// Limits towards robots, as HTTP/2 names them.
-    static let http2: [Setting] = HTTP2LimitKey.all.map { key in
+    static let http2: [Setting] = HTTP2LimitKey.all.map {
+        http2Limit($0.name, $0, "HTTP/2 limit towards robots", \.gateway.http2)
+    }
+
+    /// The same towards workers, where answers come in.
+    static let workerHTTP2: [Setting] = ["stream-window", "connection-window", "max-frame-size"].compactMap { name in
+        HTTP2LimitKey.all.first { $0.name == name }.map { key in
+            http2Limit("worker-\(name)", key, "HTTP/2 limit towards workers", \.gateway.workerHTTP2)
+        }
+    }
+
+    private static func http2Limit(_ name: String, _ key: HTTP2LimitKey, _ text: String, _ path: Path<HTTP2Limits>)
+        -> Setting
+    {
         let unit = key.unit == .count ? "" : ", \(key.unit.rawValue)"
-        return Setting(key: key.name, text: "HTTP/2 limit towards robots\(unit)", isLive: false) {
+        return Setting(key: name, text: text + unit, isLive: false) {
             (value, settings) throws(GatewaySettings.Problem) in
-            if let problem = HTTP2LimitKey.set(key.name, to: value, in: &settings.gateway.http2) {
+            if let problem = HTTP2LimitKey.set(key.name, to: value, in: &settings[keyPath: path]) {
                 throw .init(problem)
             }
         } show: {
-            let value = key.read($0.gateway.http2)
+            let value = key.read($0[keyPath: path])
             return value == value.rounded() ? "\(Int(value))" : "\(value)"
         }
     }

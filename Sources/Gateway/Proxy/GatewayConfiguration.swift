@@ -12,6 +12,9 @@ struct GatewayConfiguration: Sendable {
         limits.maxConnectionAge = .seconds(1800)
         return limits
     }()
+    /// Towards workers: windows and frames of their own, since one connection carries the answers for many robots; the
+    /// rest as HTTP/2 has it.
+    var workerHTTP2 = HTTP2Limits()
     /// Certificates towards robots; nil listens in cleartext.
     var tls: TLSContextSource?
     /// Certificates towards workers; nil speaks cleartext to them.

@@ -116,7 +116,7 @@ final class Upstream {
         if case .control = kind { pool?.controlChanged() }
     }
 
-    private var limits: HTTP2Limits { pool?.configuration.http2 ?? HTTP2Limits() }
+    private var limits: HTTP2Limits { pool?.configuration.workerHTTP2 ?? HTTP2Limits() }
     private var health: HealthMachine.Configuration { machine.configuration }
 
     private func connect() {
@@ -138,6 +138,7 @@ final class Upstream {
             connection = nil
             execute(machine.connectionLost("it is shutting down (GOAWAY)", at: .now()))
         }
+        observer.limitHit = { [shared] in shared.limitHit($0, "worker " + $1) }
         observer.closed = { [weak self] reason in
             guard let self, generation == current, letGo != current, !stopped else { return }
             connection = nil

@@ -7,6 +7,8 @@ package enum HTTP2Limit: String, Sendable, CaseIterable {
     case pingFlood = "ping-flood"
     case priorityFlood = "priority-flood"
     case windowUpdateFlood = "window-update-flood"
+    /// More streams at a time than were announced: refused, or the end of a peer that had acknowledged the limit.
+    case concurrentStreams = "concurrent-streams"
     /// DATA frames without data that end nothing.
     case emptyFrameFlood = "empty-frame-flood"
     case unknownFrameFlood = "unknown-frame-flood"

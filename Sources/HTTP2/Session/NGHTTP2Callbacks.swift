@@ -33,6 +33,15 @@ enum NGHTTP2Callbacks {
             }
             return 0
         }
+        unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, _, user in
+            if let session = unsafe NGHTTP2Callbacks.session(user), let frame = unsafe frame,
+                unsafe frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue),
+                unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
+            {
+                session.events?.frameReceived(.refusedRequest)
+            }
+            return 0
+        }
         unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, stream, data, count, user in
             if let session = unsafe NGHTTP2Callbacks.session(user), let data = unsafe data, count > 0 {
                 let body = unsafe session.body(at: data, count: count)

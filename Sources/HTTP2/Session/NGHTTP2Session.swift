@@ -17,6 +17,8 @@ final class NGHTTP2Session {
         case ping(isAck: Bool)
         case goAway(lastStream: Int32, code: HTTP2ErrorCode)
         case reset(stream: Int32)
+        /// A request that the library refuses before its headers are told.
+        case refusedRequest
         case emptyData
         case priority
         case windowUpdate
