@@ -59,6 +59,25 @@ struct SimulationTests {
         #expect(try starved("in-place-batched", 20, seed: 7) == starved("in-place-batched", 20, seed: 7))
     }
 
+    /// Workers of 8 and 24 ms at 60 % load: as good as somebody who knows when each worker is free, whether they report
+    /// their load (then requests wait in the gateway) or say nothing.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func unequalWorkersAreAsGoodAsCanBe(seed: UInt64) throws {
+        var configuration = ArrivalSimulation.Configuration(workers: [0.008, 0.024], rate: 100)
+        configuration.duration = .seconds(120)
+        configuration.seed = seed
+        func report(_ name: String) throws -> ArrivalSimulation.Report {
+            ArrivalSimulation.run(configuration, try #require(ArrivalSimulation.Chooser.all.first { $0.name == name }))
+        }
+        let best = try report("clairvoyant")
+        for ours in [try report("expected-delay"), try report("expected-delay, reports")] {
+            #expect(ours.p99 <= 45 && ours.p99 <= best.p99 * 1.05 && ours.p90 <= best.p90 * 1.05, "\(ours) \(best)")
+        }
+        let least = try report("least-request")
+        #expect(least.p99 > 60 && least.p90 > 38, "\(least)")
+        #expect(try report("expected-delay") == report("expected-delay"))
+    }
+
     @Test
     func badNumbersAreAUsageErrorThatNamesThemAll() throws {
         let command = try SimulateCommand.parse(["--robots", "8", "--seconds", "1", "--only", "in-place"])
@@ -68,5 +87,12 @@ struct SimulationTests {
         }
         let text = error.map { SimulateCommand.fullMessage(for: $0) } ?? ""
         for part in ["\"0\"", "\"x\"", "--jitter", "magic"] { #expect(text.contains(part)) }
+        for (arguments, part) in [
+            (["--worker-ms", "8"], "--arrivals"), (["--arrivals", "0"], "--arrivals"),
+            (["--arrivals", "10", "--worker-ms", "8,x"], "--worker-ms"), (["--arrivals", "900"], "no more than 166"),
+        ] {
+            let error = #expect(throws: (any Error).self) { try SimulateCommand.parse(arguments) }
+            #expect(error.map { SimulateCommand.fullMessage(for: $0) }?.contains(part) == true, "\(arguments)")
+        }
     }
 }

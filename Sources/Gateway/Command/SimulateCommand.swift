@@ -43,6 +43,17 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "A robot asks when this share of a chunk is left (default 0.5).")
     var threshold: Double?
 
+    @Option(
+        help: """
+            Instead of robots: so many requests a second that arrive by chance, at workers that take --worker-ms each \
+            and one request at a time; prints the time to an answer for every way to choose a worker.
+            """
+    )
+    var arrivals: Double?
+
+    @Option(help: "With --arrivals: milliseconds that each worker takes, comma-separated (default 8,24).")
+    var workerMs: String?
+
     @Option(help: "Simulated seconds (default 60).")
     var seconds: Int?
 
@@ -57,9 +68,14 @@ struct SimulateCommand: ParsableCommand {
 
     func validate() throws {
         _ = try plan()
+        _ = try arrivalPlan()
     }
 
     func run() throws {
+        if let configuration = try arrivalPlan() {
+            try printArrivals(configuration)
+            return
+        }
         let (configurations, policies) = try plan()
         if json {
             let encoder = JSONEncoder()

@@ -129,7 +129,7 @@ struct SchedulingConfiguration: Sendable, Equatable {
     var affinity = 0.1
     /// A request waits for a worker without credit only when that is expected to answer so many times sooner than any
     /// that has credit.
-    var patience = 2.0
+    var patience = 1.25
     /// Consistent hashing and affinity: no worker gets more than this times the average load.
     var boundedLoad = 1.25
     /// Runway of a request that does not say it.
