@@ -43,8 +43,12 @@ lint: ## Format, import directions, unsafe code where it belongs
 format: ## Rewrite the Swift sources in the project's format
 	@swift format --in-place --recursive --parallel Sources Tests Package.swift
 
-bench-gateway: setup ## CPU per request beside nghttpx, HAProxy, nginx and Envoy (ROUNDS=5 ONLY=small,obs TLS=0,1)
-	@bench/gateway/run.sh
+bench-gateway: setup ## CPU per request beside nghttpx, HAProxy, nginx and Envoy (ROUNDS=5 ONLY=small,obs TLS=0,1; PAGE=1 writes docs/benchmarks)
+	@bench/gateway/run.sh $(if $(filter 1,$(PAGE)),--page)
+
+fuzz: setup ## Mutated HTTP/2 sessions against the gateway's connection (ITERATIONS=1000000 SEED=1); a failure names its seed
+	@scripts/build.sh tests
+	@GROOT_FUZZ_ITERATIONS=$(or $(ITERATIONS),1000000) GROOT_FUZZ_SEED=$(or $(SEED),1) swift test --skip-build --filter SessionFuzz
 
 train: build ## Demonstrations, training, export, closed-loop report of the shipped policy
 	@training/train.sh
@@ -59,4 +63,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway bench-store test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway bench-store fuzz test lint format train generate clean package
