@@ -2,7 +2,6 @@ import GrootCore
 import HTTP2
 import Logging
 import NIOCore
-import NIOPosix
 import Synchronization
 
 @testable import Gateway
@@ -13,8 +12,8 @@ final class GatewayFixture: Sendable {
     let registry = MetricsRegistry()
     let address: Endpoint
     let reports = Reports()
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let connection: NIOLoopBound<HTTP2Connection>
+    /// The robot in front.
+    let robot: RobotConnection
 
     final class Reports: Sendable {
         private let list = Mutex<[WorkerReport]>([])
@@ -45,18 +44,7 @@ final class GatewayFixture: Sendable {
         for worker in workers { _ = dataPlane.add(worker, source: .flag) }
         let address = try await dataPlane.start()
         self.address = address
-        let loop = group.next()
-        let ready = loop.makePromise(of: Void.self)
-        connection = try await loop.submit {
-            var observer = HTTP2Connection.Observer()
-            observer.ready = { ready.succeed() }
-            observer.closed = { ready.fail(HTTP2Error(.connectionClosed, $0)) }
-            return NIOLoopBound(
-                HTTP2Client.connect(to: address, on: loop, tls: tls, observer: observer),
-                eventLoop: loop
-            )
-        }.get()
-        try await ready.futureResult.get()
+        robot = try await RobotConnection(to: address, tls: tls)
     }
 
     /// Waits until so many workers are up and have described themselves.
@@ -71,21 +59,7 @@ final class GatewayFixture: Sendable {
         path: String = "/groot.v1.Inference/Infer",
         timeout: String? = "5S"
     ) async throws -> HTTP2Response {
-        let connection = connection
-        return try await connection.eventLoop.flatSubmit {
-            var headers = HTTP2Headers([
-                (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "gateway"),
-                ("content-type", "application/grpc"), ("te", "trailers"),
-            ])
-            if let robot { headers.add("groot-robot", robot) }
-            if let timeout { headers.add("grpc-timeout", timeout) }
-            for (name, value) in extra { headers.add(name, value) }
-            return connection.value.call(
-                headers: headers,
-                body: ByteBuffer(repeating: 7, count: size),
-                timeout: .seconds(20)
-            )
-        }.get()
+        try await self.robot.infer(size, robot: robot, extra: extra, path: path, timeout: timeout)
     }
 
     func metric(_ line: String) -> String? {
@@ -95,10 +69,8 @@ final class GatewayFixture: Sendable {
     }
 
     func stop() async throws {
-        let connection = connection
-        try await connection.eventLoop.submit { connection.value.abort() }.get()
+        try await robot.close()
         await dataPlane.stop()
-        try await group.shutdownGracefully()
     }
 }
 

@@ -178,6 +178,43 @@ struct SchedulingDataPlaneTests {
     }
 
     @Test
+    func eachGatewaySeesTheOthersLoadOnceAndGoesAround() async throws {
+        let workers = [ScriptedWorker("w0", maxBatch: 4), ScriptedWorker("w1", maxBatch: 4)]
+        for worker in workers { worker.change { $0.reportsLoad = true } }
+        let endpoints = [try await workers[0].start(), try await workers[1].start()]
+        let busy = try await GatewayFixture(workers: [endpoints[0]])
+        let other = try await GatewayFixture(workers: endpoints)
+        #expect(await busy.up(1))
+        #expect(await other.up(2))
+        func books(_ gateway: GatewayFixture) -> GatewayState.Worker? {
+            gateway.dataPlane.state().workers.first { $0.name == "w0" }
+        }
+        // Three requests of the first gateway keep w0 busy; a fourth brings its report.
+        workers[0].change { $0.behaviour = .answer(after: .seconds(3)) }
+        let running = (0..<3).map { robot in Task { try await busy.infer(robot: "a\(robot)", timeout: "20S") } }
+        #expect(await eventually { workers[0].now.inHand == 3 })
+        workers[0].change { $0.behaviour = .answer(after: .zero) }
+        #expect(try await busy.infer(robot: "a3").text == "w0")
+        #expect(books(busy)?.inFlight == 3 && books(busy)?.otherGateways == 0, "its own load is not counted twice")
+        // The second gateway knows nothing of that until w0 tells it; then it goes around.
+        var asked = 0
+        while (books(other)?.otherGateways ?? 0) < 2, asked < 10 {
+            asked += 1
+            _ = try await other.infer(robot: "b")
+        }
+        #expect((books(other)?.otherGateways ?? 0) >= 2 && books(other)?.inFlight == 0)
+        let before = workers[0].requestCount
+        for index in 0..<10 { #expect(try await other.infer(robot: "c\(index)").text == "w1") }
+        #expect(workers[0].requestCount == before)
+        for task in running { #expect(try await task.value.text == "w0") }
+        // What was reported fades, and w0 gets its share again.
+        try await GrootTesting.eventually("w0 is asked again") { try await other.infer(robot: "d").text == "w0" }
+        try await busy.stop()
+        try await other.stop()
+        for worker in workers { try await worker.stop() }
+    }
+
+    @Test
     func badInputHasAStatusAndHurtsNobodyElse() async throws {
         let worker = ScriptedWorker("w0")
         let gateway = try await GatewayFixture(workers: [try await worker.start()]) { $0.bodyLimit = 100_000 }

@@ -33,6 +33,19 @@ final class ScriptedWorker: Sendable {
         var requests: [HTTP2Headers] = []
         var bytes = 0
         var cancelled = 0
+        /// Requests that are not answered yet.
+        var inHand = 0
+        /// Answers say what else is in hand, as one batch of 20 ms with half a second to go.
+        var reportsLoad = false
+
+        /// What an answer says; the request that is answered is in hand no more.
+        func load(maxBatch: Int) -> String {
+            let others = max(0, inHand - 1)
+            let running = min(others, maxBatch)
+            return "TEXT named_metrics.queue=\(others - running),named_metrics.running=\(running)"
+                + ",named_metrics.batch_capacity=\(maxBatch),named_metrics.batch=1,named_metrics.batch_ms=20"
+                + ",named_metrics.left_ms=\(running > 0 ? 500 : 0)"
+        }
     }
 
     let name: String
@@ -108,7 +121,10 @@ private final class ScriptedStream: HTTP2StreamHandler {
     func received(headers: HTTP2Headers) {
         path = headers[":path"] ?? ""
         guard path == "/groot.v1.Inference/Infer" else { return }
-        worker.change { $0.requests.append(headers) }
+        worker.change {
+            $0.requests.append(headers)
+            $0.inHand += 1
+        }
         behaviour = worker.now.behaviour
         switch behaviour {
         case .refuse: stream.reset(.refusedStream)
@@ -164,6 +180,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
 
     func closed(_ closure: HTTP2StreamClosure) {
         if closure.cause == .reset, closure.code == .cancel { worker.change { $0.cancelled += 1 } }
+        if path == "/groot.v1.Inference/Infer" { worker.change { $0.inHand -= 1 } }
     }
 
     private func answer(message: some Message) {
@@ -182,6 +199,11 @@ private final class ScriptedStream: HTTP2StreamHandler {
     private func answer(_ body: ByteBuffer) {
         stream.send(headers: HTTP2Headers([(":status", "200"), ("content-type", "application/grpc")]))
         stream.send(body: body)
-        stream.send(trailers: HTTP2Headers([("grpc-status", "0")]))
+        var trailers = HTTP2Headers([("grpc-status", "0")])
+        let now = worker.now
+        if now.reportsLoad, path == "/groot.v1.Inference/Infer" {
+            trailers.add("endpoint-load-metrics", now.load(maxBatch: worker.maxBatch))
+        }
+        stream.send(trailers: trailers)
     }
 }

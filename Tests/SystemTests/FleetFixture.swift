@@ -62,7 +62,7 @@ final class FleetFixture: Sendable {
     }
 
     /// - Parameter checkpoint: nil: the one that ships.
-    func startWorker(_ index: Int, checkpoint: URL? = nil) throws -> ChildProcess {
+    func startWorker(_ index: Int, checkpoint: URL? = nil, _ more: [String] = []) throws -> ChildProcess {
         try start(
             "w\(index + 1)",
             "groot-worker",
@@ -71,7 +71,7 @@ final class FleetFixture: Sendable {
                 "--checkpoint", (checkpoint ?? Self.root.appending(path: "policies/groot-mini")).path,
                 "--listen", "127.0.0.1:\(workerPorts[index])",
                 "--admin", "127.0.0.1:\(workerAdmins[index])",
-            ]
+            ] + more
         )
     }
 
