@@ -5,6 +5,8 @@ microseconds of the proxy per request (from /proc/PID/task/*/schedstat), because
 whatever else the machine does. The gateway runs as its user runs it: with its database, health checks and metadata.
 
     ROUNDS=5 ONLY=small,obs PEERS=gateway,nginx TLS=0 make bench-gateway
+
+What was measured also goes to .state/bench/results.json, from which page.py writes the tables of docs/benchmarks*.md.
 """
 
 from __future__ import annotations
@@ -229,7 +231,7 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def steady(peers: list[Peer], tls: bool) -> None:
+def steady(peers: list[Peer], tls: bool, record: dict) -> None:
     workloads = [name for name in WORKLOADS if not ONLY or name in ONLY]
     if not workloads:
         return
@@ -254,6 +256,22 @@ def steady(peers: list[Peer], tls: bool) -> None:
             for backend in backends:
                 backend.stop()
     names = [peer.name for peer in peers]
+    for workload in workloads:
+        record[workload] = {
+            "direct_p50": median([run["p50"] for run in direct[workload]]),
+            "peers": {
+                name: {
+                    **{key: median([run[key] for run in results[workload, name]]) for key in ("cpu_us", "rps", "p50", "p99")},
+                    "errors": sum(run["errors"] for run in results[workload, name]),
+                    "rss": max(run["rss"] for run in results[workload, name]),
+                    "ratio": median(
+                        [g["cpu_us"] / max(o["cpu_us"], 1e-9)
+                         for g, o in zip(results.get((workload, "gateway"), []), results[workload, name])]
+                    ),
+                }
+                for name in names
+            },
+        }  # fmt: skip
     print(f"\nCPU us per request, {'TLS in front, ' if tls else ''}h2c behind (median of {ROUNDS} rounds)")
     rows = [["workload", *names, *(f"gateway / {name}" for name in names if name != "gateway")]]
     for workload in workloads:
@@ -281,7 +299,7 @@ def steady(peers: list[Peer], tls: bool) -> None:
     print(table(rows), flush=True)
 
 
-def scenarios(peers: list[Peer]) -> None:
+def scenarios(peers: list[Peer], record: dict) -> None:
     wanted = [name for name in SCENARIOS if not ONLY or name in ONLY]
     if not wanted:
         return
@@ -296,6 +314,7 @@ def scenarios(peers: list[Peer]) -> None:
             except NotStarted as problem:
                 row.append(str(problem))
                 continue
+            record.setdefault(name, {})[peer.name] = result
             if name == "lb":
                 row.append(f"{result['p50'] / 1e3:.0f} / {result['p90'] / 1e3:.0f} / {result['p99'] / 1e3:.0f} ms")
             else:
@@ -313,9 +332,15 @@ def main() -> None:
         (peers if peer.available() else missing).append(peer)
     for peer in missing:
         print(f"bench: {peer.name} is not installed: {peer.hint}", file=sys.stderr)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
+    record = {
+        "date": time.strftime("%Y-%m-%d"), "commit": commit.strip(), "rounds": ROUNDS, "seconds": SECONDS,
+        "cpus": os.cpu_count(), "load": os.getloadavg()[0], "cleartext": {}, "tls": {}, "scenarios": {},
+    }  # fmt: skip
     for tls in TLS_MODES:
-        steady(peers, tls)
-    scenarios(peers)
+        steady(peers, tls, record["tls" if tls else "cleartext"])
+    scenarios(peers, record["scenarios"])
+    (STATE / "results.json").write_text(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":

