@@ -27,6 +27,9 @@ evaluate: build ## Success of the policy through the full stack, per colour and 
 bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop (ROW_SECONDS=300, six rows)
 	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS))
 
+bench-worker: build ## CPU and memory of the worker around an inference, and what batching gains
+	@/usr/bin/python3 scripts/bench_worker.py
+
 bench-delay: build ## Success and starvation with network delay for async, sync, rtc (EPISODES=10 per mode and delay)
 	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
 
@@ -63,4 +66,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway bench-store fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway bench-store bench-worker fuzz test lint format train generate clean package

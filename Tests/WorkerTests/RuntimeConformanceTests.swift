@@ -45,6 +45,9 @@ struct RuntimeConformanceTests {
             #expect(both.preprocess >= .zero && both.infer > .zero && both.postprocess >= .zero)
         }
         await policy.close()
+        if kind != .synthetic {
+            await #expect(throws: WorkerError.self, "nothing runs after close") { try await policy.run([input(1)]) }
+        }
     }
 
     private func load(_ kind: Kind, folder: URL) async throws -> (any PolicyRuntime)? {

@@ -45,6 +45,8 @@ actor ScriptedRunner: PolicyRuntime {
         return BatchResult(chunks: chunks, preprocess: .zero, infer: .microseconds(1), postprocess: .zero)
     }
 
+    func close() async {}
+
     var isHolding: Bool { gate != nil }
 
     /// Lets the inference that waits go on; true when there was one.

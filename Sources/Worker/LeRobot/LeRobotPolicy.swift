@@ -119,7 +119,6 @@ package actor LeRobotPolicy: PolicyRuntime {
         return try outcome.get()
     }
 
-    /// `async`, because in async code the empty default of `PolicyRuntime` would win over a synchronous method.
     package func close() async {
         isClosed = true
         restart?.cancel()

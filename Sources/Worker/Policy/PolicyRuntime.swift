@@ -51,7 +51,6 @@ package protocol PolicyRuntime: Sendable {
 
 extension PolicyRuntime {
     package var unavailableReason: String? { nil }
-    package func close() async {}
 }
 
 /// Checks what every runtime must check of an answer before a robot may see it.

@@ -76,7 +76,7 @@ package actor OnnxPolicy: PolicyRuntime {
         return try engine.infer(batch)
     }
 
-    package func close() {
+    package func close() async {
         engine = nil
     }
 }

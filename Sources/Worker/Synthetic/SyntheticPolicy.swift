@@ -62,6 +62,9 @@ package struct SyntheticPolicy: PolicyRuntime {
         version = "synthetic: no policy, declared times, the robot holds still"
     }
 
+    /// Nothing to give back.
+    package func close() async {}
+
     /// Reads config.json (a `groot` section names states and actions) and synthetic.json.
     package static func load(_ options: CheckpointOptions, logger: Logger) async throws(WorkerError) -> SyntheticPolicy
     {
