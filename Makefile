@@ -33,6 +33,9 @@ bench-worker: build ## CPU and memory of the worker around an inference, and wha
 bench-delay: build ## Success and starvation with network delay for async, sync, rtc (EPISODES=10 per mode and delay)
 	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
 
+bench-settings: build ## What each setting of docs/operations/tuning.md does, one change at a time (EPISODES=6 per setting)
+	@python3 scripts/bench_settings.py $(if $(EPISODES),--episodes $(EPISODES))
+
 test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FILTER=Name for some)
 	@scripts/build.sh tests
 	@scripts/test.sh $(FILTER)
@@ -61,9 +64,9 @@ generate: ## Regenerate the protobuf and gRPC code (needs protoc; builds the two
 
 package: setup ## A .deb per role in .state/packages: gateway, worker, agent, sim (Swift's runtime linked in)
 	@scripts/build.sh package
-	@python3 scripts/package.py --binaries .build/release
+	@python3 scripts/package.py --binaries .state/package-build/release
 
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-gateway bench-store bench-worker fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-settings bench-gateway bench-store bench-worker fuzz test lint format train generate clean package

@@ -7,7 +7,10 @@ cd "$(dirname "$0")/.."
 
 case "${1:-release}" in
     release) arguments=(-c release) ; what="release build" ;;
-    package) arguments=(-c release --static-swift-stdlib) ; what="release build with the Swift runtime linked in" ;;
+    # Not in .build: another set of flags there would make the next release build compile everything again. Only the
+    # executables: test helpers need the dynamic runtime.
+    package) arguments=(-c release --static-swift-stdlib --scratch-path .state/package-build) ; what="release build with the Swift runtime linked in"
+        products=(groot-gateway groot-worker groot-agent groot-sim) ;;
     tests) arguments=(--build-tests) ; what="debug build with tests" ;;
     *) echo "build: say release, package or tests" >&2; exit 64 ;;
 esac
@@ -16,7 +19,12 @@ mkdir -p .state
 log=.state/build-${1:-release}.log
 printf '\033[1m==>\033[0m %s (log: %s; the first one compiles all dependencies, some minutes)\n' "$what" "$log"
 started=$SECONDS
-swift build "${arguments[@]}" >"$log" 2>&1 &
+compile() {
+    for product in "${products[@]:-}"; do
+        swift build "${arguments[@]}" ${product:+--product "$product"} || return 1
+    done
+}
+compile >"$log" 2>&1 &
 build=$!
 while kill -0 "$build" 2>/dev/null; do
     sleep 1

@@ -8,11 +8,12 @@ export GROOT_ONNXRUNTIME="$PWD/.state/onnxruntime/libonnxruntime.so"
 
 # deploy/, certificates and the dashboard, with the built executables, openssl, dpkg, promtool and a browser.
 operation() {
-    (cd Tests/Operation && PYTHONPATH="$PWD/../../.state/kubernetes" /usr/bin/python3 -m unittest --verbose "$@")
+    (cd Tests/Operation && PYTHONPATH="$PWD/../../.state/kubernetes" /usr/bin/python3 -W error::ResourceWarning -m unittest --verbose \
+        test_certificates test_units test_packages test_dashboard test_install)
 }
 
 if [ "${1:-}" = Operation ]; then
-    operation test_certificates test_units test_packages test_dashboard test_install
+    operation
     exit
 fi
 if [ -n "${1:-}" ]; then
@@ -22,4 +23,4 @@ fi
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=12
 swift test --skip-build --skip SerialTests
 swift test --skip-build --no-parallel --filter SerialTests
-operation test_certificates test_units test_packages
+operation

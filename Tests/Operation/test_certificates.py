@@ -3,11 +3,13 @@
 The other side is Python's ssl, which is OpenSSL, so that no code of ours judges its own TLS.
 """
 
+import json
 import pathlib
 import socket
 import ssl
 import subprocess
 import unittest
+import urllib.error
 import urllib.request
 
 from common import BINARIES, ROOT, Daemon, eventually, free_ports, scratch
@@ -35,27 +37,41 @@ class Fleet:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.port, self.admin, self.worker_port, self.worker_admin = free_ports(4)
+        self.port, self.admin, self.worker_port, self.worker_admin, self.spare_port = free_ports(5)
         certs(self.folder, "init")
         certs(self.folder, "issue", "gateway", "g1", "--ip", "127.0.0.1")
         certs(self.folder, "issue", "worker", "w1", "--ip", "127.0.0.1")
         self.gateway = Daemon("gateway", [
-            GATEWAY, "--workers", f"127.0.0.1:{self.worker_port}", "--listen", f"127.0.0.1:{self.port}",
+            GATEWAY, "--workers", f"127.0.0.1:{self.worker_port},127.0.0.1:{self.spare_port}", "--listen", f"127.0.0.1:{self.port}",
             "--admin", f"127.0.0.1:{self.admin}", "--state-dir", self.folder / "gateway",
             "--worker-tls-authority", self.folder / "authority/authority.pem", *tls(self.folder, "gateway-g1"),
         ], folder)
-        self.worker = self.start_worker("w1")
+        self.worker = self.start_worker("w1", "worker-w1", self.worker_port, f"127.0.0.1:{self.worker_admin}")
 
-    def start_worker(self, name, *flags):
+    def start_worker(self, name, machine, port, admin="off"):
         return Daemon(f"worker-{name}", [
             BINARIES / "groot-worker", "--name", name, "--checkpoint", ROOT / "policies/groot-mini",
-            "--listen", f"127.0.0.1:{self.worker_port}", "--admin", f"127.0.0.1:{self.worker_admin}", "--tls-reload", "1",
-            *tls(self.folder, f"worker-{name}"), *flags,
+            "--listen", f"127.0.0.1:{port}", "--admin", admin, "--tls-reload", "1", *tls(self.folder, machine),
         ], self.folder)
 
     def get(self, path, port=None):
         with urllib.request.urlopen(f"http://127.0.0.1:{port or self.admin}{path}", timeout=5) as answer:
             return answer.read().decode()
+
+    def order(self, path, machine=None):
+        """The status and the text of an order with this certificate; `curl` as the operators' page says it."""
+        home = self.folder / "authority/machines" / (machine or "")
+        run = subprocess.run(
+            ["curl", "--silent", "--show-error", "--http2", "--request", "POST", "--cacert", self.folder / "authority/authority.pem",
+             *(["--cert", home / "certificate.pem", "--key", home / "key.pem"] if machine else []),
+             "--write-out", "%{http_code}", f"https://127.0.0.1:{self.port}{path}"],
+            text=True, capture_output=True, timeout=20,
+        )
+        return run.stdout[-3:], run.stdout[:-3] + run.stderr
+
+    def state(self, port):
+        [worker] = [one for one in json.loads(self.get("/state"))["workers"] if one["address"].endswith(f":{port}")]
+        return worker
 
     def ready(self):
         eventually("gateway and worker over TLS", lambda: self.get("/readyz"), 120)
@@ -123,6 +139,60 @@ class CertificateFaultTests(unittest.TestCase):
         eventually("the refusal", lambda: not self.fleet.connect(machine)[0], 30)
         # Nobody else is affected.
         self.assertServed(self.issue("robot", "honest"))
+
+    def test_an_agent_with_another_robots_certificate_moves_nothing(self):
+        machine = self.issue("robot", "thief")
+        master, admin = free_ports(2)
+        sim = Daemon("sim", [BINARIES / "groot-sim", "run", "--robot", "victim", "--master-port", master, "--admin", f"127.0.0.1:{admin}"],
+                     self.fleet.folder)
+        self.addCleanup(sim.stop)
+        eventually("the robot", lambda: self.fleet.get("/readyz", admin), 60)
+        agent = Daemon("agent", [
+            BINARIES / "groot-agent", "--robot", "victim", "--task", "Depalletize the green box", "--gateway", f"127.0.0.1:{self.fleet.port}",
+            "--ros-master", f"http://127.0.0.1:{master}", "--admin", "off", "--state-dir", self.fleet.folder / "agent",
+            *tls(self.fleet.folder, machine),
+        ], self.fleet.folder)
+        self.addCleanup(agent.stop)
+        why = 'the certificate of robot/thief does not allow to speak for robot'
+        eventually("the refusal: " + agent.tail(), lambda: why in agent.text(), 60)
+        self.assertNotIn("episode started", agent.text())
+        eventually("the end of the agent", lambda: agent.process.poll() is not None, 30)
+        self.assertNotEqual(agent.process.returncode, 0)
+        known = json.loads(self.fleet.get("/state"))["robots"]
+        self.assertNotIn("victim", [robot["robot"] for robot in known])
+
+    def test_a_worker_with_a_robots_certificate_gets_no_observation(self):
+        machine = self.issue("robot", "impostor", "--ip", "127.0.0.1")
+        worker = self.fleet.start_worker("impostor", machine, self.fleet.spare_port)
+        self.addCleanup(worker.stop)
+        eventually("the reason", lambda: "its certificate is that of robot/impostor" in self.fleet.get("/state"), 60)
+        self.assertEqual(self.fleet.state(self.fleet.spare_port)["up"], False)
+        worker.stop()
+        self.fleet.get("/readyz")
+
+    def test_orders_need_an_operators_certificate(self):
+        for machine in (self.issue("robot", "bossy"), "worker-w1", "gateway-g1"):
+            status, text = self.fleet.order("/workers/w1/drain", machine)
+            self.assertEqual((status, "gives no right to order" in text), ("403", True), text)
+        self.assertEqual(self.fleet.order("/workers/w1/drain")[0], "000", "without a certificate there is no connection")
+        # Being on the gateway's machine is no right either.
+        for path in ("/workers/w1/drain", "/drain", "/log-level/debug"):
+            request = urllib.request.Request(f"http://127.0.0.1:{self.fleet.admin}{path}", method="POST", data=b"")
+            with self.subTest(path=path), self.assertRaises(urllib.error.HTTPError) as refusal:
+                urllib.request.urlopen(request, timeout=5)
+            self.assertEqual(refusal.exception.code, 403)
+            self.assertIn("operators' certificates only", refusal.exception.read().decode())
+        self.assertFalse(self.fleet.state(self.fleet.worker_port)["draining"])
+
+        anna = self.issue("operator", "anna")
+        self.assertEqual(self.fleet.order("/workers/w1/drain", anna), ("200", "ok\n"))
+        self.assertTrue(self.fleet.state(self.fleet.worker_port)["draining"])
+        self.assertEqual(self.fleet.order("/workers/w1/undrain", anna), ("200", "ok\n"))
+        self.assertFalse(self.fleet.state(self.fleet.worker_port)["draining"])
+        self.assertEqual(self.fleet.order("/workers/nobody/drain", anna)[0], "404")
+        self.assertEqual(self.fleet.order("/log-level/loud", anna)[0], "400")
+        self.assertRegex(self.fleet.gateway.text(), r'"operator/anna"|operator/anna')
+        self.assertRegex(self.fleet.get("/metrics"), r'groot_gateway_orders_total\{outcome="refused"\} [4-9]')
 
     def test_an_expired_certificate_is_refused(self):
         machine = self.issue("robot", "late")
@@ -207,11 +277,11 @@ class CertificateFaultTests(unittest.TestCase):
             self.assertIn("belong together", half.stderr)
 
     def test_a_key_that_others_may_read_never_leaves_the_command(self):
-        machine = self.issue("operator", "anna")
+        machine = self.issue("operator", "berta")
         home = self.fleet.folder / "authority/machines" / machine
         for key in (home / "key.pem", self.fleet.folder / "authority/authority.key"):
             self.assertEqual(key.stat().st_mode & 0o777, 0o600)
-        again = certs(self.fleet.folder, "issue", "operator", "anna", check=False)
+        again = certs(self.fleet.folder, "issue", "operator", "berta", check=False)
         self.assertEqual(again.returncode, 65)
         self.assertIn("not written over", again.stderr)
 

@@ -156,7 +156,8 @@ class DashboardTests(unittest.TestCase):
             for figure in row.split("|"):
                 self.assertIn(figure, text)
         self.assertIn("more than chance", text)
-        self.picture("checkpoints")
+        for scheme in ("light", "dark"):
+            self.picture("checkpoints", scheme)
 
     def test_chinese_everywhere(self):
         self.open("fleet", "tbody tr")
@@ -169,6 +170,7 @@ class DashboardTests(unittest.TestCase):
         eventually("Chinese after a reload", lambda: "机器人" in self.main())
         for page in ("episodes", "checkpoints"):
             self.open(page, "tbody tr")
+            self.picture(f"{page}-zh")
             for word in ("Robot", "Outcome", "Success", "Started"):
                 self.assertNotIn(word, self.main())
 
@@ -201,6 +203,38 @@ class DashboardTests(unittest.TestCase):
                     return problems
                 """)
                 self.assertEqual(problems, [])
+
+    def test_what_a_screen_reader_is_told(self):
+        """The browser's own accessibility tree: roles and names, not what the markup meant to say."""
+        def named(role):
+            nodes = self.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+            return [node.get("name", {}).get("value", "") for node in nodes
+                    if not node["ignored"] and node.get("role", {}).get("value") == role]
+
+        self.browser.execute_cdp_cmd("Accessibility.enable", {})
+        self.addCleanup(self.browser.execute_cdp_cmd, "Accessibility.disable", {})
+        self.open("fleet", "svg.chart path.s1")
+        eventually("landmarks", lambda: len(named("main")) == 1 and named("navigation") == ["Pages"] and len(named("banner")) == 1)
+        self.assertEqual(named("status"), [""], "one live region, which speaks when the link changes")
+        self.assertIn("Robots", named("table"))
+        [chart] = named("img") or named("image")
+        self.assertRegex(chart, r"Line chart of latency: median now \d+ ms")
+        self.assertIn("Too late", named("columnheader"))
+        self.assertIn("r1", named("rowheader"))
+        self.open("episodes", "select")
+        self.assertEqual(named("combobox"), ["Robot", "Outcome", "Checkpoint"])
+        self.assertEqual(named("textbox"), ["Task contains"])
+        self.assertIn("Show", named("button"))
+
+    def test_a_narrow_screen_scrolls_tables_not_the_page(self):
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True})
+        self.addCleanup(self.browser.execute_cdp_cmd, "Emulation.clearDeviceMetricsOverride", {})
+        for page in ("fleet", "episodes", "checkpoints", f"episodes/{RUNNING}"):
+            self.open(page, "main table, main .chart")
+            with self.subTest(page=page):
+                self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), 390)
+                self.picture("narrow-" + page.split("/")[0] + ("-one" if "/" in page else ""))
 
     def test_text_is_readable_in_light_and_dark(self):
         """WCAG AA: 4.5 to 1 for every text against what is behind it."""

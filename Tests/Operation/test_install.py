@@ -4,6 +4,7 @@ What systemd would do is done by hand from the installed unit files: the environ
 signs of life over NOTIFY_SOCKET, SIGTERM at the end. Paths are moved into the root, ports to free ones.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ import subprocess
 import unittest
 import urllib.request
 
+import yaml
 from common import BINARIES, ROOT, Daemon, eventually, free_ports, scratch
 from test_packages import Root, build
 
@@ -84,6 +86,7 @@ class InstallTests(unittest.TestCase):
         environment["NOTIFY_SOCKET"] = notifications.path
         daemon = Daemon(unit.split(".")[0], words, self.home, environment)
         daemon.notifications = notifications
+        self.addCleanup(notifications.socket.close)
         self.addCleanup(daemon.stop)
         return daemon
 
@@ -127,8 +130,9 @@ class InstallTests(unittest.TestCase):
                 for one in ("gateway", "worker"):
                     eventually(f"{one} says READY", lambda: daemons[one].notifications.has("READY=1"), 120)
                 eventually("ready over TLS", lambda: self.get("8081", "/readyz"), 120)
-        eventually("a sign of life", lambda: daemons["gateway"].notifications.has("WATCHDOG=1"), 30)
         eventually("the robot moves", lambda: daemons["agent"].notifications.has("READY=1"), 120)
+        for role in ("gateway", "worker", "agent"):
+            eventually(f"a sign of life of the {role}", lambda: daemons[role].notifications.has("WATCHDOG=1"), 30)
 
         # 5. Look: the robot is in its episode, chunks arrive through the gateway, over TLS both ways.
         def robot():
@@ -138,7 +142,13 @@ class InstallTests(unittest.TestCase):
             return '"robot": "r1"' in line and re.search(r'"requests": [1-9]', line)
 
         eventually("the robot on the dashboard: " + daemons["agent"].tail(6), robot, 120)
-        self.metrics(daemons)
+
+        # And it gets somewhere: a whole episode, in the database.
+        def finished():
+            return [one for one in json.loads(self.get("8081", "/dashboard/episodes?robot=r1"))["episodes"] if one["outcome"] == "success"]
+
+        eventually("an episode that succeeded: " + daemons["agent"].tail(6), finished, 180)
+        self.metrics()
         self.assertNotIn("plaintext", daemons["gateway"].text())
 
         # Stopping is draining.
@@ -147,25 +157,40 @@ class InstallTests(unittest.TestCase):
         self.assertEqual(daemons["gateway"].stop(60), 0, daemons["gateway"].tail())
         self.assertTrue(daemons["gateway"].notifications.has("STOPPING=1"))
 
-    def metrics(self, daemons):
-        """Every metric of the alert rules and of the Grafana dashboard is exported by a process of this fleet."""
-        exported = set()
+    def metrics(self):
+        """What the alert rules and the Grafana dashboard ask for is exported by this fleet: names, labels, their values."""
+        exported = {}
         for port in ("8081", "8091", "8095", "8097"):
-            try:
-                text = self.get(port, "/metrics")
-            except OSError as error:
-                raise AssertionError(f"{PORTS[port]}: {error}") from error
-            exported |= set(re.findall(r"^# TYPE (\w+) ", text, re.M))
-        used = set()
-        for file in ("deploy/prometheus/groot-fleet.rules.yml", "deploy/grafana/groot-fleet.json"):
-            names = re.findall(r"\bgroot_\w+", (ROOT / file).read_text())
-            used |= {re.sub(r"_(bucket|count|sum)$", "", name) for name in names}
-        # These appear with the first finished episode.
-        later = {"groot_agent_episodes_total", "groot_agent_latency_seconds"}
-        agent = "\n".join(path.read_text() for path in (ROOT / "Sources/RobotAgent").rglob("*.swift"))
-        for name in later:
-            self.assertIn(f'"{name}"', agent)
-        self.assertEqual(used - exported - later, set())
+            text = self.get(port, "/metrics")
+            for name in re.findall(r"^# TYPE (\w+) ", text, re.M):
+                exported.setdefault(name, {})
+            for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.M):
+                family = exported.get(name) if name in exported else exported.get(re.sub(r"_(bucket|count|sum)$", "", name))
+                for label, value in re.findall(r'(\w+)="((?:[^"\\\\]|\\\\.)*)"', labels):
+                    family.setdefault(label, set()).add(value)
+        # What Prometheus adds to every series.
+        target = {"job", "instance", "le"}
+        for where, expression in expressions():
+            names = {re.sub(r"_(bucket|count|sum)$", "", name) for name in re.findall(r"\bgroot_\w+", expression)}
+            grouped = {label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")}
+            for name in names:
+                with self.subTest(where=where, metric=name):
+                    self.assertIn(name, exported)
+                    self.assertEqual(grouped - target - set(exported[name]), set(), f"labels of {name}")
+            for name, matchers in re.findall(r"\b(groot_\w+)\{([^}]*)\}", expression):
+                for label, values in re.findall(r'(\w+)=~?"([^"]*)"', matchers):
+                    with self.subTest(where=where, metric=name, label=label):
+                        self.assertEqual(set(values.split("|")) - exported[name].get(label, set()), set())
+
+
+def expressions():
+    """Every PromQL expression that we ship, with its place."""
+    for group in yaml.safe_load((ROOT / "deploy/prometheus/groot-fleet.rules.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    for panel in json.loads((ROOT / "deploy/grafana/groot-fleet.json").read_text())["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
 
 
 if __name__ == "__main__":

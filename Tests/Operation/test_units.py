@@ -165,6 +165,9 @@ class MonitoringTests(unittest.TestCase):
                 self.assertIn(f"\n## {rule['alert']}\n*{rule['labels']['severity']}.*", english)
                 self.assertIn(f"| {rule['alert']} | {rule['labels']['severity']} |", chinese)
                 self.assertEqual(rule["annotations"]["page"], f"docs/operations/alerts.md#{rule['alert'].lower()}")
+        tried = {test["alertname"] for group in yaml.safe_load((ROOT / "deploy/prometheus/groot-fleet.rules_test.yml").read_text())["tests"]
+                 for test in group["alert_rule_test"] if test["exp_alerts"]}
+        self.assertEqual(tried, {rule["alert"] for rule in rules}, "each alert is seen to fire")
         pages = set(re.findall(r"^## (Groot\w+)$", english, re.M))
         self.assertEqual(pages, {rule["alert"] for rule in rules})
 
@@ -175,6 +178,20 @@ class MonitoringTests(unittest.TestCase):
         self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
         for panel in panels:
             self.assertTrue(panel["targets"] and all(target["expr"] for target in panel["targets"]), panel["title"])
+
+    def test_the_page_to_install_has_the_same_commands_in_both_languages(self):
+        def commands(page):
+            blocks = re.findall(r"```(?:sh|ini)\n(.*?)```", (ROOT / "docs/operations" / page).read_text(), re.S)
+            return [re.sub(r"\s+#.*", "", block) for block in blocks]
+
+        self.assertEqual(commands("install.zh-CN.md"), commands("install.md"))
+        self.assertEqual(len(commands("install.md")), 7)
+
+    def test_every_page_is_there_in_both_languages(self):
+        folder = ROOT / "docs/operations"
+        english = {page.stem for page in folder.glob("*.md") if not page.name.endswith(".zh-CN.md")}
+        chinese = {page.name.removesuffix(".zh-CN.md") for page in folder.glob("*.zh-CN.md")}
+        self.assertEqual(chinese, english)
 
     def test_links_of_the_pages_lead_somewhere(self):
         for page in [*(ROOT / "docs/operations").glob("*.md"), *(ROOT / "docs").glob("threat-model*.md")]:

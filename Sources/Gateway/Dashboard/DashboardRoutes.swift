@@ -7,7 +7,7 @@ import ServiceLifecycle
 import Synchronization
 
 /// The dashboard on the gateway's admin listener. Everything is a GET: there is nothing here that changes the fleet, so
-/// looking needs no rights, and rights to act are granted elsewhere (operators' certificates on the data plane).
+/// looking needs no rights, and rights to act are granted elsewhere (`GatewayOrders`).
 struct DashboardRoutes: Sendable {
     /// Browsers that may watch at a time; each costs a connection and a text every interval.
     static let viewerLimit = 64

@@ -22,12 +22,14 @@ final class DataPlane: Sendable {
         control: Endpoint,
         registry: MetricsRegistry,
         logger: Logger,
+        orders: GatewayOrders? = nil,
         onWorkerDescribed: @escaping @Sendable (WorkerReport) -> Void
     ) async {
         let shared = GatewayShared(
             configuration: configuration,
             registry: registry,
             logger: logger,
+            orders: orders,
             onWorkerDescribed: onWorkerDescribed
         )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)

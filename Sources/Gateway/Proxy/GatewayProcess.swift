@@ -40,6 +40,7 @@ struct GatewayProcess {
         self.control = control
         self.reports = reports
         self.directory = directory
+        let orders = GatewayOrders(running: running, settings: settings, registry: registry, logger: logger)
         drainBudget = settings.gateway.drainBudget
         self.logger = logger
         notifier = ServiceNotifier(
@@ -59,7 +60,8 @@ struct GatewayProcess {
                 configuration: settings.gateway,
                 control: endpoint,
                 registry: registry,
-                logger: logger
+                logger: logger,
+                orders: orders
             ) { report in
                 continuation.yield(report)
             }
@@ -74,7 +76,7 @@ struct GatewayProcess {
         let routes = DashboardRoutes(data: dashboard, metrics: registry) {
             DashboardGateway(running.peek(), configured: settings.directory.addresses)
         }
-        let orders = GatewayAdmin(running: running, logger: logger)
+        let operations = GatewayAdmin(running: running, orders: orders)
         admin = AdminServer(
             host: settings.admin.host,
             port: settings.admin.port,
@@ -82,7 +84,7 @@ struct GatewayProcess {
             logger: logger,
             routes: {
                 routes.add(to: $0)
-                orders.add(to: $0)
+                operations.add(to: $0)
             }
         ) {
             guard let dataPlane = running.peek() else { return "the control plane is starting" }

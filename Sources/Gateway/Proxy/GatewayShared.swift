@@ -13,6 +13,8 @@ final class GatewayShared: Sendable {
     let logger: Logger
     let accessLog: AccessLog
     let onWorkerDescribed: @Sendable (WorkerReport) -> Void
+    /// What operators may order over the data plane; nil where nobody may.
+    let orders: GatewayOrders?
     /// Request bytes kept for a repetition, over all requests.
     let heldBytes = Atomic<Int>(0)
     private let scheduler: Mutex<Scheduler>
@@ -26,6 +28,7 @@ final class GatewayShared: Sendable {
         configuration: GatewayConfiguration,
         registry: MetricsRegistry,
         logger: Logger,
+        orders: GatewayOrders?,
         onWorkerDescribed: @escaping @Sendable (WorkerReport) -> Void
     ) {
         self.registry = registry
@@ -33,6 +36,7 @@ final class GatewayShared: Sendable {
         self.logger = logger
         self.accessLog = AccessLog(configuration.accessLog, logger: logger, metrics: metrics)
         self.onWorkerDescribed = onWorkerDescribed
+        self.orders = orders
         self.scheduler = Mutex(Scheduler(configuration: configuration.scheduling, seed: .random(in: 1 ... .max)))
     }
 

@@ -48,6 +48,10 @@ final class ProxyRequest: HTTP2StreamHandler {
     // MARK: What the robot does
 
     func received(headers: HTTP2Headers) {
+        if let order = shared.orders?.answer(headers, from: stream.peer) {
+            respond(to: order)
+            return
+        }
         do throws(RequestHead.Refusal) {
             let head = try RequestHead(
                 headers,
@@ -211,6 +215,18 @@ final class ProxyRequest: HTTP2StreamHandler {
         } else {
             stream.send(trailers: status.trailers)
         }
+    }
+
+    /// An operator's order is plain HTTP, for curl.
+    private func respond(to order: GatewayOrders.Answer) {
+        isAnswered = true
+        finalStatus = (order.status == 200 || order.status == 202 ? 0 : GRPCStatus.Code.permissionDenied.rawValue, nil)
+        stream.send(
+            headers: HTTP2Headers([(":status", "\(order.status)"), ("content-type", "text/plain; charset=utf-8")]),
+            endStream: false
+        )
+        stream.send(body: ByteBuffer(string: order.text))
+        stream.finish()
     }
 
     private func refuseOversized() {

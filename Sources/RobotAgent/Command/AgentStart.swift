@@ -1,3 +1,4 @@
+import GRPCCore
 import GrootAPI
 import GrootCore
 import Logging
@@ -81,6 +82,9 @@ struct AgentStart: Sendable {
         while true {
             do {
                 return try await attempt()
+            } catch let error as RPCError where error.code == .permissionDenied {
+                // Another try with the same certificate gets the same answer.
+                throw AgentError(.badCertificate, "\(what) at \(address) refuses this agent: \(error.message)")
             } catch {
                 try Task.checkCancellation()
                 let now = MonotonicInstant.now()

@@ -38,7 +38,10 @@ async function show(moveFocus = false) {
   const title = content.find(node => node.querySelector?.("h1") ?? node.tagName === "H1")
   document.title = `${(title?.querySelector?.("h1") ?? title)?.textContent ?? ""} · Groot Fleet`
   main.replaceChildren(...content)
-  if (moveFocus) main.focus()
+  if (moveFocus) {
+    main.focus({preventScroll: true})
+    scrollTo(0, 0)
+  }
 }
 
 async function load(path) {
@@ -54,14 +57,19 @@ function localise() {
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(element.dataset.label))
   language.textContent = currentLanguage() === "en" ? "中文" : "English"
   language.lang = currentLanguage() === "en" ? "zh" : "en"
-  link.textContent = t(connection)
+  sayConnection()
 }
 
 function connectionIs(state) {
   if (state === connection) return
   connection = state
-  // A status for screen readers: said when it changes, not every second.
-  link.textContent = t(state)
+  sayConnection()
+}
+
+// A status for screen readers: said when it changes, not every second.
+function sayConnection() {
+  link.textContent = t(connection)
+  link.className = `link ${connection}`
 }
 
 const stream = new EventSource("/dashboard/live")
@@ -74,11 +82,12 @@ stream.addEventListener("error", () => connectionIs("lost"))
 
 // New figures must not take the focus or the scroll position from whoever reads.
 function refresh() {
-  const scrolled = [...main.querySelectorAll(".scroll")].map(element => element.scrollLeft)
+  const scrollers = () => main.querySelectorAll(".scroll, .chart-scroll")
+  const scrolled = [...scrollers()].map(element => element.scrollLeft)
   const focused = document.activeElement?.closest?.("main a, main .scroll")
   const mark = focused?.getAttribute("href") ?? focused?.getAttribute("aria-label")
   main.replaceChildren(...fleetPage(latest))
-  main.querySelectorAll(".scroll").forEach((element, index) => { element.scrollLeft = scrolled[index] ?? 0 })
+  scrollers().forEach((element, index) => { element.scrollLeft = scrolled[index] ?? 0 })
   if (mark) [...main.querySelectorAll("a, .scroll")].find(e => (e.getAttribute("href") ?? e.getAttribute("aria-label")) === mark)?.focus()
 }
 

@@ -17,6 +17,14 @@ export function ticks(low, high, count) {
   return result
 }
 
+// Steps from zero to the first round number that is not below the highest value, and that number.
+export function stepsOver(highest, count) {
+  const some = ticks(0, highest, count)
+  const step = some[1] ?? highest
+  const ceiling = Math.ceil(highest / step - 1e-9) * step
+  return [ticks(0, ceiling, Math.round(ceiling / step)), ceiling]
+}
+
 export function digitsFor(values) { return values.some(value => Math.abs(value - Math.round(value)) > 1e-9) ? 1 : 0 }
 
 // Line with gaps where a value is missing.
@@ -32,7 +40,9 @@ export function path(points) {
 }
 
 export function frame(width, height, label, ...children) {
-  return s("svg", {class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label}, ...children)
+  // On a narrow screen the chart scrolls; shrunk, its text could not be read.
+  return h("div", {class: "chart-scroll"},
+    s("svg", {class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label}, ...children))
 }
 
 export function axis(y, values, left, right, unit = "") {
@@ -49,3 +59,4 @@ export function legend(...entries) {
 export const lineMark = series => s("line", {class: `line ${series}`, x1: 0, x2: 18, y1: 5, y2: 5})
 export const dotMark = series => s("circle", {class: series, cx: 9, cy: 5, r: 4})
 export const crossMark = () => s("path", {class: "line sbad", d: "M5 1L13 9M13 1L5 9"})
+export const failMark = () => s("path", {class: "line sbad", d: "M9 1l5 8h-10z"})

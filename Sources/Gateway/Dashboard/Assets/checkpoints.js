@@ -40,7 +40,7 @@ function comparison(rows) {
     {name: t("episodesCount"), number: true, cell: row => number(row.episodes)},
     {name: t("successRate"), number: true, cell: row => percent(row.success_percent)},
     {name: t("interval"), number: true, cell: row => `${number(row.low_percent, 1)} – ${number(row.high_percent, 1)} %`},
-    {name: t("difference", {name: reference ?? "–"}), cell: row => row.difference_points === null
+    {name: reference ? t("differenceTo", {name: reference}) : t("difference"), cell: row => row.difference_points === null
       ? h("span", {class: "dim"}, reference ? t("reference") : "–")
       : h("span", {}, `${row.difference_points > 0 ? "+" : ""}${number(row.difference_points, 1)} ${t("points")} `,
         row.more_than_chance ? badge(t("beyondChance"), row.difference_points > 0 ? "good" : "bad") : badge(t("withinChance")))},

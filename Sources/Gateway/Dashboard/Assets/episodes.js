@@ -1,5 +1,5 @@
 // The list of episodes with its filters, and the timeline of one.
-import {axis, crossMark, dotMark, frame, legend, lineMark, path, scale, ticks} from "/dashboard/charts.js"
+import {axis, crossMark, dotMark, failMark, frame, legend, lineMark, path, scale, stepsOver, ticks} from "/dashboard/charts.js"
 import {h, s, table} from "/dashboard/dom.js"
 import {outcomeBadge} from "/dashboard/fleet.js"
 import {moment, ms, number, percent, seconds, t} from "/dashboard/text.js"
@@ -51,7 +51,7 @@ export async function episodePage(load, id) {
   const facts = [
     [t("robot"), e.robot], [t("checkpoint"), e.checkpoint ?? "–"], [t("started"), moment(e.started_at)],
     [t("duration"), seconds(e.duration_s)], [t("mode"), e.mode ?? "–"], [t("decidedBy"), e.decided_by ?? "–"],
-    [t("chunks"), number(e.chunks)], [t("latency"), `${number(e.latency_p50_ms)} / ${number(e.latency_p99_ms)} ${t("milliseconds")}`],
+    [t("chunks"), number(e.chunks)], [t("latencyPair"), `${number(e.latency_p50_ms)} / ${number(e.latency_p99_ms)} ${t("milliseconds")}`],
     [t("starved"), percent(e.starved_percent)], [t("limited"), number(e.limited_ticks)], [t("missed"), number(e.missed_cycles)],
     [t("failed"), number(e.failed_inferences)], [t("workerShare"), e.worker_share ?? "–"], [t("scene"), e.scene_seed ?? "–"],
     [t("reason"), e.reason || "–"],
@@ -78,7 +78,7 @@ function timeline(answer, start, end) {
   return h("div", {},
     h("p", {class: "small dim"}, t("runwayTitle")), runwayChart(answer, at, width, left, right),
     h("p", {class: "small dim"}, t("chunkTitle")), chunkChart(answer, at, x, width, left, right, series, (end - start) / 1000),
-    legend(...workers.map(worker => [dotMark(`f${series(worker)}`), worker]), [lineMark("s3"), t("runway")], [crossMark(), t("late")]),
+    legend(...workers.map(worker => [dotMark(`f${series(worker)}`), worker]), [lineMark("s3"), t("runway")], [crossMark(), t("late")], [failMark(), t("failedRequest")], [dotMark("f4"), t("event")]),
     h("details", {}, h("summary", {}, t("chunkTable")), table(t("chunkTable"), [
       {name: t("time"), header: true, cell: c => seconds((Date.parse(c.at) - start) / 1000, 2)},
       {name: t("worker"), cell: c => c.worker || "–"}, {name: t("status"), cell: c => c.message ? `${c.status}: ${c.message}` : c.status},
@@ -108,12 +108,15 @@ function runwayChart(answer, at, width, left, right) {
 
 function chunkChart(answer, at, x, width, left, right, series, duration) {
   const high = Math.max(50, ...answer.chunks.map(chunk => chunk.latency_ms))
-  const y = scale(0, high * 1.08, 150, 10)
+  const [steps, ceiling] = stepsOver(high, 3)
+  const y = scale(0, ceiling, 150, 10)
+  // Many chunks: small dots without stems, so that they do not run into a band.
+  const radius = answer.chunks.length > 150 ? 2.5 : 4
   return frame(width, 180, t("chunkChart", {n: number(answer.chunks.length), max: number(high)}),
-    axis(y, ticks(0, high * 1.08, 3), left, right),
+    axis(y, steps, left, right),
     ticks(0, duration, 8).map(second => s("text", {x: x(second), y: 172, "text-anchor": second === 0 ? "start" : "middle"}, `${number(second)} ${t("seconds")}`)),
     answer.chunks.map(c => c.status === "OK"
-      ? s("g", {}, s("line", {class: `line s${series(c.worker)}`, x1: at(c), x2: at(c), y1: 150, y2: y(c.latency_ms), opacity: 0.45}),
-        s("circle", {class: `f${series(c.worker)}`, cx: at(c), cy: y(c.latency_ms), r: 4}, s("title", {}, `${c.worker}: ${number(c.latency_ms)} ms`)))
-      : s("path", {class: "line sbad", d: `M${at(c) - 4} ${y(c.latency_ms) - 4}l8 8m0 -8l-8 8`}, s("title", {}, `${c.status} ${c.message}`))))
+      ? s("g", {}, radius > 3 && s("line", {class: `line s${series(c.worker)}`, x1: at(c), x2: at(c), y1: 150, y2: y(c.latency_ms), opacity: 0.45}),
+        s("circle", {class: `f${series(c.worker)}`, cx: at(c), cy: y(c.latency_ms), r: radius}, s("title", {}, `${c.worker}: ${number(c.latency_ms)} ms`)))
+      : s("path", {class: "line sbad", d: `M${at(c)} 142l5 8h-10z`}, s("title", {}, `${c.status} ${c.message}`))))
 }

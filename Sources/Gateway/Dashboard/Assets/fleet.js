@@ -1,5 +1,5 @@
 // The fleet at a glance: is anyone starving, and why.
-import {axis, crossMark, frame, legend, lineMark, path, scale, ticks} from "/dashboard/charts.js"
+import {axis, crossMark, frame, legend, lineMark, path, scale, stepsOver} from "/dashboard/charts.js"
 import {badge, h, s, table} from "/dashboard/dom.js"
 import {ms, number, percent, seconds, t} from "/dashboard/text.js"
 
@@ -58,8 +58,8 @@ function latencyChart(bins, now) {
   const start = now - 300_000
   const x = scale(start, now, left, right)
   const highest = Math.max(10, ...bins.map(bin => bin.p99_ms ?? 0))
-  const steps = ticks(0, highest * 1.08, 4)
-  const y = scale(0, Math.max(highest * 1.08, steps.at(-1)), bottom, top)
+  const [steps, ceiling] = stepsOver(highest, 4)
+  const y = scale(0, ceiling, bottom, top)
   const at = bin => x(Math.max(start, Date.parse(bin.at) + 2500))
   const shown = bins.filter(bin => Date.parse(bin.at) >= start - 5000)
   const series = key => withGaps(shown, key, at, y)
@@ -67,11 +67,11 @@ function latencyChart(bins, now) {
   return h("div", {},
     frame(width, height, t("latencyChart", {p50: number(last?.p50_ms), p99: number(last?.p99_ms)}),
       axis(y, steps, left, right),
-      [-300, -240, -180, -120, -60, 0].map(offset => s("text", {x: x(now + offset * 1000), y: 230, "text-anchor": offset === 0 ? "end" : "middle"}, `${offset} ${t("seconds")}`)),
+      [-300, -240, -180, -120, -60, 0].map(offset => s("text", {x: x(now + offset * 1000), y: 230, "text-anchor": offset === 0 ? "end" : offset === -300 ? "start" : "middle"}, offset === 0 ? t("now") : `−${-offset} ${t("seconds")}`)),
       s("path", {class: "line s2", d: path(series("p99_ms"))}),
       s("path", {class: "line s1", d: path(series("p50_ms"))}),
       shown.filter(bin => bin.late > 0).map(bin => s("path", {class: "line sbad", d: `M${at(bin) - 4} ${bottom - 8}l8 8m0 -8l-8 8`}, s("title", {}, `${bin.late}`)))),
-    legend([lineMark("s1"), `${t("median")} (${t("milliseconds")})`], [lineMark("s2"), t("percentile")], [crossMark(), t("late")]))
+    legend([lineMark("s1"), t("median")], [lineMark("s2"), t("percentile")], [crossMark(), t("late")]))
 }
 
 // Bins without requests are not in the data; a line across them would claim something.
@@ -91,7 +91,7 @@ function robotTable(robots, now) {
     {name: t("task"), cell: robot => robot.episode_id ? h("a", {href: `#/episodes/${robot.episode_id}`}, robot.task || robot.episode_id) : "–"},
     {name: t("runway"), cell: robot => runway(robot.runway_s)},
     {name: t("lateShare"), number: true, cell: robot => robot.requests > robot.failed ? percent(100 * robot.late / (robot.requests - robot.failed)) : "–"},
-    {name: t("latency"), number: true, cell: robot => robot.latency_p50_ms === null || robot.latency_p50_ms === undefined ? "–" : `${number(robot.latency_p50_ms)} / ${number(robot.latency_p99_ms)} ${t("milliseconds")}`},
+    {name: t("latencyPair"), number: true, cell: robot => robot.latency_p50_ms === null || robot.latency_p50_ms === undefined ? "–" : `${number(robot.latency_p50_ms)} / ${number(robot.latency_p99_ms)} ${t("milliseconds")}`},
     {name: t("worker"), cell: robot => robot.worker ?? "–"},
     {name: t("lastSeen"), number: true, cell: robot => robot.last_at ? t("ago", {n: number(Math.max(0, (now - Date.parse(robot.last_at)) / 1000))}) : h("span", {class: "dim"}, t("never"))},
   ], robots, t("noRobots"))
