@@ -27,7 +27,6 @@ AGENT = (
     ("--blend-ms 10", ["--blend-ms", "10"]),
     ("--blend-ms 500", ["--blend-ms", "500"]),
     ("--aggregate-fn latest_only", ["--aggregate-fn", "latest_only"]),
-    ("--request-timeout 0.3", ["--request-timeout", "0.3"]),
     ("--mode sync", ["--mode", "sync"]),
 )
 WORKER = (("worker --inference-latency 0.2", ["--inference-latency", "0.2"]),)

@@ -55,6 +55,25 @@ class DashboardTests(unittest.TestCase):
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         cls.browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
         cls.addClassCleanup(cls.browser.quit)
+        cls.record_pictures(state / "psql")
+
+    @classmethod
+    def record_pictures(cls, psql):
+        """Two cameras of the running episode, every four seconds, drawn by the browser: real JPEG files."""
+        cls.browser.get(cls.base + "/dashboard")
+        rows = []
+        for number in range(60):
+            for camera in ("cam_head", "cam_chest"):
+                url = cls.browser.execute_script("""
+                    const canvas = Object.assign(document.createElement("canvas"), {width: 96, height: 72}), c = canvas.getContext("2d")
+                    c.fillStyle = arguments[1] === "cam_head" ? "#6b7680" : "#8a7d6a"; c.fillRect(0, 0, 96, 72)
+                    c.fillStyle = "#2e8b57"; c.fillRect(10 + arguments[0], 24, 28, 28)
+                    return canvas.toDataURL("image/jpeg", 0.8)
+                """, number % 50, camera)
+                rows.append(f"('r1', 'b1', {len(rows)}, '{RUNNING}', 'observation.images.{camera}', "
+                            f"(SELECT started_at FROM episodes WHERE episode_id = '{RUNNING}') + interval '{4 * number} seconds', decode('{url.split(',')[1]}', 'base64'))")
+        insert = "INSERT INTO thumbnails (robot, boot, sequence, episode_id, camera, captured_at, jpeg) VALUES " + ", ".join(rows)
+        subprocess.run([psql, "-X", "-q", "-v", "ON_ERROR_STOP=1"], input=insert, text=True, check=True)
 
     @classmethod
     def get(cls, path):
@@ -136,6 +155,16 @@ class DashboardTests(unittest.TestCase):
         label = self.browser.find_element(By.CSS_SELECTOR, "svg.chart").get_attribute("aria-label")
         self.assertIn(low, label)
         self.assertIn("gateway_lost", text)
+        # What the cameras saw, in the order of the time axis, and really pictures.
+        strips = self.browser.find_elements(By.CSS_SELECTOR, "ol.strip")
+        self.assertEqual([strip.get_attribute("aria-label") for strip in strips],
+                         ["Pictures of the camera chest", "Pictures of the camera head"])
+        pictures = strips[0].find_elements(By.TAG_NAME, "img")
+        self.assertEqual(len(pictures), 12, "one per slot of the axis")
+        times = [float(picture.get_attribute("alt").removeprefix("chest, ").removesuffix(" s")) for picture in pictures]
+        self.assertEqual(times, sorted(times))
+        eventually("the pictures", lambda: self.browser.execute_script(
+            "return [...document.querySelectorAll('ol.strip img')].every(i => (i.loading = 'eager', i.complete && i.naturalWidth === 96))"))
         summary = self.browser.find_element(By.TAG_NAME, "summary")
         summary.click()
         self.assertIn("UNAVAILABLE: the worker went away", self.main())

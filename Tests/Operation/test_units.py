@@ -193,6 +193,28 @@ class MonitoringTests(unittest.TestCase):
         chinese = {page.name.removesuffix(".zh-CN.md") for page in folder.glob("*.zh-CN.md")}
         self.assertEqual(chinese, english)
 
+    def test_every_threat_names_tests_that_exist(self):
+        swift = "\n".join(file.read_text() for file in (ROOT / "Tests").rglob("*.swift"))
+        python = "\n".join(file.read_text() for file in (ROOT / "Tests").rglob("*.py"))
+        sources = "\n".join(file.read_text() for file in (ROOT / "Sources/Gateway").rglob("*.swift"))
+
+        def is_test(name):
+            if name.startswith("test_") and not name.endswith(".py"):
+                return f"def {name}(self" in python
+            if re.fullmatch(r"\w+\.(py|yml)", name.replace("-", "_").replace("groot_fleet.rules_test.yml", "rules_test.yml")):
+                return any((ROOT / folder).joinpath(name).exists() for folder in ("Tests/Operation", "deploy/prometheus"))
+            return (ROOT / "Tests" / name).is_dir() or re.search(rf"\b(struct|class) {name}\b|\bfunc {name}\(", swift + python) is not None
+
+        rows = re.findall(r"^\| (\d+) \| .* \| (.*) \|$", (ROOT / "docs/threat-model.md").read_text(), re.M)
+        self.assertGreater(len(rows), 15)
+        for number, shown in rows:
+            names = re.findall(r"`([^`]+)`", shown)
+            with self.subTest(threat=number):
+                self.assertTrue(any(is_test(name) for name in names), "a threat without a test")
+                self.assertEqual([name for name in names if not is_test(name) and f'"{name}"' not in sources], [])
+        chinese = (ROOT / "docs/threat-model.zh-CN.md").read_text()
+        self.assertEqual([number for number, _ in rows], re.findall(r"^\| (\d+) \|", chinese, re.M), "the same threats in Chinese")
+
     def test_links_of_the_pages_lead_somewhere(self):
         for page in [*(ROOT / "docs/operations").glob("*.md"), *(ROOT / "docs").glob("threat-model*.md")]:
             for target in re.findall(r"\]\(([^)#:]+\.md)", page.read_text()):

@@ -44,7 +44,8 @@ export async function episodesPage(load, query) {
 }
 
 export async function episodePage(load, id) {
-  const answer = await load(`/dashboard/episodes/${encodeURIComponent(id)}`)
+  const [answer, pictures] = await Promise.all([
+    load(`/dashboard/episodes/${encodeURIComponent(id)}`), load(`/api/episodes/${encodeURIComponent(id)}/thumbnails`)])
   const back = h("a", {href: "#/episodes"}, `← ${t("back")}`)
   if (!answer) return [h("h1", {}, t("episodes")), h("p", {class: "problem"}, t("unknownEpisode")), back]
   const e = answer.episode
@@ -56,12 +57,12 @@ export async function episodePage(load, id) {
     [t("failed"), number(e.failed_inferences)], [t("workerShare"), e.worker_share ?? "–"], [t("scene"), e.scene_seed ?? "–"],
     [t("reason"), e.reason || "–"],
   ]
-  const records = [...answer.chunks, ...answer.samples, ...answer.events].map(record => Date.parse(record.at))
+  const records = [...answer.chunks, ...answer.samples, ...answer.events, ...(pictures ?? [])].map(record => Date.parse(record.at))
   return [
     h("div", {class: "head"}, h("h1", {}, e.task ?? e.episode_id), outcomeBadge(e.outcome), h("p", {class: "small"}, back)),
     h("section", {class: "panel"}, h("dl", {class: "facts"}, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))),
     h("section", {class: "panel"}, h("h2", {}, t("timeline")),
-      records.length === 0 ? h("p", {class: "empty"}, t("noRecords")) : timeline(answer, Math.min(...records), Math.max(...records))),
+      records.length === 0 ? h("p", {class: "empty"}, t("noRecords")) : timeline(answer, pictures ?? [], Math.min(...records), Math.max(...records))),
     h("section", {class: "panel"}, h("h2", {}, t("events")), table(t("events"), [
       {name: t("time"), header: true, cell: v => seconds((Date.parse(v.at) - Math.min(...records)) / 1000, 2)},
       {name: t("kind"), cell: v => v.kind}, {name: t("what"), cell: v => v.name}, {name: t("reason"), cell: v => v.message},
@@ -69,7 +70,7 @@ export async function episodePage(load, id) {
   ]
 }
 
-function timeline(answer, start, end) {
+function timeline(answer, pictures, start, end) {
   const [width, left, right] = [1240, 56, 1232]
   const x = scale(0, Math.max(1, (end - start) / 1000), left, right)
   const at = record => x((Date.parse(record.at) - start) / 1000)
@@ -78,6 +79,7 @@ function timeline(answer, start, end) {
   return h("div", {},
     h("p", {class: "small dim"}, t("runwayTitle")), runwayChart(answer, at, width, left, right),
     h("p", {class: "small dim"}, t("chunkTitle")), chunkChart(answer, at, x, width, left, right, series, (end - start) / 1000),
+    pictures.length > 0 && h("p", {class: "small dim"}, `${t("pictures")}: ${camerasOf(pictures).map(shortName).join(", ")}`), strips(pictures, start, end),
     legend(...workers.map(worker => [dotMark(`f${series(worker)}`), worker]), [lineMark("s3"), t("runway")], [crossMark(), t("late")], [failMark(), t("failedRequest")], [dotMark("f4"), t("event")]),
     h("details", {}, h("summary", {}, t("chunkTable")), table(t("chunkTable"), [
       {name: t("time"), header: true, cell: c => seconds((Date.parse(c.at) - start) / 1000, 2)},
@@ -87,6 +89,25 @@ function timeline(answer, start, end) {
       {name: t("attempts"), number: true, cell: c => number(c.attempts)},
     ], answer.chunks, t("noRecords"))))
 }
+
+// What each camera saw, below the moment at which it saw it: one picture per slot of the time axis, none where none is.
+const slots = 12
+
+function strips(pictures, start, end) {
+  return camerasOf(pictures).map(camera => h("ol", {class: "strip", "aria-label": t("cameraPictures", {camera: shortName(camera)})},
+    Array.from({length: slots}, (_, slot) => {
+      const [from, to] = [slot, slot + 1].map(edge => start + (end - start || 1) * edge / slots)
+      const seen = pictures.find(p => p.camera === camera && Date.parse(p.at) >= from && (Date.parse(p.at) < to || slot === slots - 1))
+      if (!seen) return h("li", {"aria-hidden": "true"})
+      const when = seconds((Date.parse(seen.at) - start) / 1000)
+      return h("li", {}, h("a", {href: seen.url, target: "_blank", rel: "noopener"},
+        h("img", {src: seen.url, loading: "lazy", alt: `${shortName(camera)}, ${when}`}), h("span", {class: "small dim"}, when)))
+    })))
+}
+
+function camerasOf(pictures) { return [...new Set(pictures.map(picture => picture.camera))].sort() }
+
+function shortName(camera) { return camera.split(".").at(-1).replace(/^cam_/, "") }
 
 // What the control loop had left, second by second; without samples, what every chunk found at its arrival.
 function runwayChart(answer, at, width, left, right) {
