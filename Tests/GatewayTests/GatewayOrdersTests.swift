@@ -24,23 +24,28 @@ struct GatewayOrdersTests {
         HTTP2Headers([(":method", method), (":path", path)])
     }
 
-    @Test(arguments: [
-        ("/drain", .drainGateway), ("/workers/w1/drain", .drain(worker: "w1")),
-        ("/workers/10.0.0.1:8090/undrain", .undrain(worker: "10.0.0.1:8090")),
-        ("/workers/gpu%201/drain", .drain(worker: "gpu 1")), ("/log-level/debug", .logLevel("debug")),
-        ("/", nil), ("", nil), ("/drain/", nil), ("/workers/w1", nil), ("/workers/w1/drain/now", nil), ("/state", nil),
-        ("/groot.v1.Inference/Infer", nil),
-    ] as [(String, GatewayOrders.Order?)])
+    @Test(
+        arguments: [
+            ("/drain", .drainGateway), ("/workers/w1/drain", .drain(worker: "w1")),
+            ("/workers/10.0.0.1:8090/undrain", .undrain(worker: "10.0.0.1:8090")),
+            ("/workers/gpu%201/drain", .drain(worker: "gpu 1")), ("/log-level/debug", .logLevel("debug")),
+            ("/", nil), ("", nil), ("/drain/", nil), ("/workers/w1", nil), ("/workers/w1/drain/now", nil),
+            ("/state", nil),
+            ("/groot.v1.Inference/Infer", nil),
+        ] as [(String, GatewayOrders.Order?)]
+    )
     func pathsSayWhatIsOrdered(path: String, order: GatewayOrders.Order?) {
         #expect(GatewayOrders.Order(path: path) == order)
     }
 
     /// 503: the order is obeyed as far as that is possible before the data plane runs.
-    @Test(arguments: [
-        (peer(PeerIdentity(.operator, "anna")), 503), (peer(PeerIdentity(.robot, "r1")), 403),
-        (peer(PeerIdentity(.worker, "w1")), 403), (peer(PeerIdentity(.gateway, "g2")), 403), (peer(nil), 403),
-        (peer(PeerIdentity(.operator, "anna"), isVerified: false), 403), (nil, 403),
-    ] as [(TLSPeer?, Int)])
+    @Test(
+        arguments: [
+            (peer(PeerIdentity(.operator, "anna")), 503), (peer(PeerIdentity(.robot, "r1")), 403),
+            (peer(PeerIdentity(.worker, "w1")), 403), (peer(PeerIdentity(.gateway, "g2")), 403), (peer(nil), 403),
+            (peer(PeerIdentity(.operator, "anna"), isVerified: false), 403), (nil, 403),
+        ] as [(TLSPeer?, Int)]
+    )
     func onlyOperatorsOrder(_ peer: TLSPeer?, status: Int) {
         let (orders, registry) = Self.orders()
         #expect(orders.answer(Self.post("/drain"), from: peer)?.status == status)
