@@ -16,7 +16,8 @@ final class Attempt: HTTP2StreamHandler {
     }
 
     let upstream: Upstream
-    private weak var request: ProxyRequest?
+    /// Nil when either is over, which breaks the cycle: a weak reference would make every retain of it a slow one.
+    private var request: ProxyRequest?
     private let shared: GatewayShared
     let ticket: Ticket?
     private var stream: HTTP2Stream?
@@ -148,6 +149,7 @@ final class Attempt: HTTP2StreamHandler {
 
     func closed(_ closure: HTTP2StreamClosure) {
         stream = nil
+        defer { request = nil }
         guard !isOver else { return }
         switch closure.cause {
         case .neverProcessed where closure.code == .refusedStream && upstream.canTake:

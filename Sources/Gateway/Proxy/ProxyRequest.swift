@@ -33,7 +33,8 @@ final class ProxyRequest: HTTP2StreamHandler {
     var isAnswered = false
     var holdTimer: Scheduled<Void>?
     var hedgeTimer: Scheduled<Void>?
-    private var deadlineTimer: Scheduled<Void>?
+    /// Its place among the loop's open requests; nil when it has none.
+    var openIndex: Int?
     private var robotClass: GatewayMetrics.RobotClass?
     private var finalStatus: (code: Int, message: String?)?
     private var answeredBy: String?
@@ -64,7 +65,7 @@ final class ProxyRequest: HTTP2StreamHandler {
                 deadlinePassed()
                 return
             }
-            deadlineTimer = after(head.deadline - startedAt) { $0.deadlinePassed() }
+            pool.opened(self, until: head.deadline)
             if head.route == .control {
                 dispatchToControl()
             } else {
@@ -183,7 +184,8 @@ final class ProxyRequest: HTTP2StreamHandler {
 
     // MARK: Ending
 
-    private func deadlinePassed() {
+    /// Called by the pool, perhaps again while the robot does not take its answer.
+    func deadlinePassed() {
         if isAnswered {
             // Complete, but the robot does not take it.
             stream.reset(.cancel)
@@ -250,7 +252,7 @@ final class ProxyRequest: HTTP2StreamHandler {
 
     private func stopTimers() {
         stopWaiting()
-        deadlineTimer?.cancel()
+        pool.closed(self)
         holdTimer?.cancel()
         hedgeTimer?.cancel()
     }

@@ -22,6 +22,11 @@ final class UpstreamPool {
     private var wake: Scheduled<Void>?
     private var wakeAt: MonotonicInstant?
     private var isStopped = false
+    private var open = OpenRequests()
+    private var deadlines: Scheduled<Void>?
+    private var deadlinesAt: MonotonicInstant?
+    /// Deadlines closer together than this share a wake-up.
+    private static let deadlineGrain = Duration.milliseconds(5)
 
     init(
         shared: GatewayShared,
@@ -45,6 +50,7 @@ final class UpstreamPool {
     func stop() {
         isStopped = true
         wake?.cancel()
+        deadlines?.cancel()
         control.stop()
         for upstream in workers.values { upstream.stop() }
     }
@@ -173,6 +179,31 @@ final class UpstreamPool {
                 // Gone in between.
                 change { scheduler, now in scheduler.finished(assignment.ticket, .neverSeen, at: now) }
             }
+        }
+    }
+
+    // MARK: Deadlines
+
+    func opened(_ request: ProxyRequest, until deadline: MonotonicInstant) {
+        open.insert(request, until: deadline)
+        if deadlinesAt.map({ deadline < $0 }) ?? true { armDeadlines(deadline) }
+    }
+
+    func closed(_ request: ProxyRequest) {
+        open.remove(request)
+    }
+
+    private func armDeadlines(_ instant: MonotonicInstant) {
+        guard !isStopped else { return }
+        deadlines?.cancel()
+        deadlinesAt = instant
+        let delay = max(1, (instant - .now()).nanoseconds)
+        deadlines = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak self] in
+            guard let self else { return }
+            deadlinesAt = nil
+            let now = MonotonicInstant.now()
+            for request in open.takeDue(at: now) { request.deadlinePassed() }
+            if let next = open.earliest { armDeadlines(max(next, now + Self.deadlineGrain)) }
         }
     }
 
