@@ -21,9 +21,16 @@ extension Scheduler {
 
     /// The worker that the policy prefers. By expected delay it may be one without credit: then waiting for it is
     /// better than what has credit, for instance a worker that fails fast, or one that is much slower.
-    mutating func best(_ request: SchedulerRequest, ahead: Int = 0, at now: MonotonicInstant) -> Choice? {
+    ///
+    /// - Parameter pace: of all workers, when the caller knows it already.
+    mutating func best(
+        _ request: SchedulerRequest,
+        ahead: Int = 0,
+        pace: Double? = nil,
+        at now: MonotonicInstant
+    ) -> Choice? {
         turn &+= 1
-        let question = question(request, ahead: ahead, at: now)
+        let question = question(request, ahead: ahead, pace: pace, at: now)
         if !request.isWork { return next(question) }
         switch configuration.policy {
         case .roundRobin: return next(question)
@@ -37,9 +44,11 @@ extension Scheduler {
 
     var scansAll: Bool { slots.count <= configuration.fullScanLimit }
 
-    func question(_ request: SchedulerRequest, ahead: Int, at now: MonotonicInstant) -> Question {
+    func question(_ request: SchedulerRequest, ahead: Int, pace known: Double? = nil, at now: MonotonicInstant)
+        -> Question
+    {
         var question = Question(request: request, ahead: ahead, ignoringEjection: isPanicking(at: now), now: now)
-        if ahead > 0 { question.pace = pace(at: now).perSecond }
+        if ahead > 0 { question.pace = known ?? pace(at: now).perSecond }
         return question
     }
 

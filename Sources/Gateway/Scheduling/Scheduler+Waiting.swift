@@ -21,12 +21,13 @@ extension Scheduler {
     func isWanted(_ slot: Int, before request: SchedulerRequest, at now: MonotonicInstant) -> Bool {
         guard request.isWork, !waiting.isEmpty, let worker = slots[slot] else { return false }
         let compares = configuration.policy == .expectedDelay && scansAll
+        let pace = compares ? pace(at: now).perSecond : 0
         for (position, entry) in waiting.entries.enumerated() {
             guard eligible(worker, entry, ignoringEjection: true, at: now) != nil,
                 worker.capacity == nil || !entry.tried.isEmpty || !robots.isServed(entry)
             else { continue }
             guard compares else { return true }
-            let best = scan(question(entry, ahead: position, at: now), byDelay: true)
+            let best = scan(question(entry, ahead: position, pace: pace, at: now), byDelay: true)
             if best?.hasCredit == true { return true }
         }
         return false
@@ -65,8 +66,9 @@ extension Scheduler {
         guard !waiting.isEmpty, anyCredit(at: now) else { return [] }
         var given: [Assignment] = []
         var ahead = 0
-        for request in waiting.ordered(pace(at: now), assumedRunway: configuration.assumedRunway, at: now) {
-            guard let choice = best(request, ahead: ahead, at: now), choice.hasCredit else {
+        let pace = pace(at: now)
+        for request in waiting.ordered(pace, assumedRunway: configuration.assumedRunway, at: now) {
+            guard let choice = best(request, ahead: ahead, pace: pace.perSecond, at: now), choice.hasCredit else {
                 ahead += 1
                 continue
             }
