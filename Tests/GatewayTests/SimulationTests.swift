@@ -64,7 +64,7 @@ struct SimulationTests {
     @Test(arguments: [1, 2, 3] as [UInt64])
     func unequalWorkersAreAsGoodAsCanBe(seed: UInt64) throws {
         var configuration = ArrivalSimulation.Configuration(workers: [0.008, 0.024], rate: 100)
-        configuration.duration = .seconds(60)
+        configuration.duration = .seconds(120)
         configuration.seed = seed
         func report(_ name: String) throws -> ArrivalSimulation.Report {
             ArrivalSimulation.run(configuration, try #require(ArrivalSimulation.Chooser.all.first { $0.name == name }))
