@@ -24,14 +24,15 @@ demo-stop: ## Stop what `make demo KEEP=1` left running
 evaluate: build ## Success of the policy through the full stack, per colour and wording (EPISODES=100 MODES=async,sync ROBOTS=4)
 	@python3 scripts/evaluate.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) $(if $(ROBOTS),--robots $(ROBOTS))
 
-bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop (ROW_SECONDS=300, six rows)
-	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS))
+compare: build ## The table of modes: the same scenes in sync, async, rtc, measured (EPISODES=10 MODES=async,rtc)
+	@python3 scripts/compare.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
 
-bench-worker: build ## CPU and memory of the worker around an inference, and what batching gains
-	@/usr/bin/python3 scripts/bench_worker.py
+bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop, 31 min (ROW_SECONDS=300 RESUME=1)
+	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS)) $(if $(RESUME),--resume)
 
-bench-delay: build ## Success and starvation with network delay for async, sync, rtc (EPISODES=10 per mode and delay)
-	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
+bench-delay: build ## Success with network delay for async, sync, rtc (EPISODES=40 DELAYS=0,400 MODES=rtc THRESHOLD=0.5 RESUME=1)
+	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) \
+		$(if $(DELAYS),--delays $(DELAYS)) $(if $(THRESHOLD),--threshold $(THRESHOLD)) $(if $(RESUME),--resume)
 
 bench-settings: build ## What each setting of docs/operations/tuning.md does, one change at a time (EPISODES=6 per setting)
 	@python3 scripts/bench_settings.py $(if $(EPISODES),--episodes $(EPISODES))
@@ -69,4 +70,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent bench-delay bench-settings bench-gateway bench-store bench-worker fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-delay bench-settings bench-gateway bench-store bench-worker fuzz test lint format train generate clean package

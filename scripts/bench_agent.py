@@ -1,5 +1,10 @@
-"""`make bench-agent`: jitter of the 100 Hz control thread, idle and loaded, with and without real-time rights, beside a
-Python loop written the way the guide's client is (work, then sleep what is left of the period)."""
+"""`make bench-agent`: jitter, CPU and memory of the 100 Hz control thread, idle and with every core loaded, with and
+without real-time rights, beside a Python loop written the way the guide's client is (work, then sleep what is left).
+
+Six rows, one after the other, because two loops at once would disturb each other: five minutes each, 31 minutes in all.
+Each finished row goes to .state/bench-agent.json at once; `--resume` (RESUME=1) measures only what is missing there.
+The table goes to .state/bench-agent.md.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import platform
 import resource
 import subprocess
 import sys
@@ -14,6 +20,14 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 AGENT = ROOT / ".build" / "release" / "groot-agent"
+RESULTS = ROOT / ".state" / "bench-agent.json"
+TABLE = ROOT / ".state" / "bench-agent.md"
+PERIOD = 0.01
+ROWS = {
+    "agent, real time": ["--seconds", "{seconds}"],
+    "agent, no real time": ["--seconds", "{seconds}", "--no-realtime"],
+    "Python loop": None,
+}
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -21,72 +35,101 @@ def quantile(values: list[float], share: float) -> float:
 
 
 def python_loop(seconds: int) -> dict:
-    """Lateness of each cycle against an ideal 100 Hz grid; the grid moves along with missed cycles."""
-    period = 0.01
-    start = time.monotonic()
-    late, published, due = [], 0, start
+    """The same measure as the agent's: distance of the time between two cycles from 10 ms."""
+    intervals, published, last = [], 0, None
     state = [0.0] * 14
+    start = time.monotonic()
     cpu = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     while time.monotonic() - start < seconds:
         began = time.monotonic()
-        late.append((began - due) * 1e6)
-        # About what the guide's loop does per step: 14 conversions, a message, a log line now and then.
+        if last is not None:
+            intervals.append(abs(began - last - PERIOD) * 1e6)
+        last = began
+        # About what the guide's loop does per step: 14 conversions and a message.
         state = [value * 0.99 + 0.01 * index for index, value in enumerate(state)]
         json.dumps({"position": [value * 57.29577951308232 for value in state]})
         published += 1
-        due += period
-        rest = period - (time.monotonic() - began)
+        rest = PERIOD - (time.monotonic() - began)
         if rest > 0:
             time.sleep(rest)
     cpu = sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - cpu
-    # Relative sleeps drift: the grid is laid through the last cycle before each one, as the robot sees intervals.
-    intervals = [abs(b - a) for a, b in zip(late, late[1:])]
     return {
-        "ticks": published, "missed_cycles": max(0, int(seconds / period) - published),
+        # Relative sleeps drift: what is missing of 100 cycles a second was lost little by little.
+        "ticks": published, "missed_cycles": max(0, int(seconds / PERIOD) - published),
         "p50_us": quantile(intervals, 0.5), "p99_us": quantile(intervals, 0.99), "p999_us": quantile(intervals, 0.999),
         "max_us": max(intervals), "cpu_percent": 100 * cpu / seconds,
         "resident_mi_b": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
 
 
-def agent(seconds: int, *options: str) -> dict:
-    run = subprocess.run([AGENT, "bench", "--seconds", str(seconds), *options], check=True, capture_output=True, text=True)
+def measure(options: list[str] | None, seconds: int) -> dict:
+    if options is None:
+        command = [sys.executable, __file__, "--python-loop", "--seconds", str(seconds)]
+    else:
+        command = [str(AGENT), "bench", *(option.format(seconds=seconds) for option in options)]
+    before = os.getloadavg()[0]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
     result = json.loads(run.stdout)
-    result["refused"] = "refused" in run.stderr
+    result.update(seconds=seconds, refused="refused" in run.stderr, load_before=before)
     return result
 
 
+def table(rows: dict[str, dict]) -> str:
+    lines = [
+        f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}; jitter is the distance of the time "
+        "between two cycles from 10 ms.",
+        "",
+        "| loop | seconds | p50 us | p99 us | p99.9 us | max us | missed cycles | CPU % | resident MiB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        note = " (rights refused)" if row.get("refused") else ""
+        lines.append(
+            f"| {name}{note} | {row['seconds']} | {row['p50_us']:.0f} | {row['p99_us']:.0f} | {row['p999_us']:.0f} | "
+            f"{row['max_us']:.0f} | {row['missed_cycles']} | {row['cpu_percent']:.1f} | {row['resident_mi_b']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def write(path: pathlib.Path, text: str) -> None:
+    """All or nothing, so that an interruption leaves the last whole file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".new")
+    scratch.write_text(text)
+    scratch.replace(path)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=300, help="per row")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that were measured before")
     parser.add_argument("--python-loop", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.python_loop:
         print(json.dumps(python_loop(arguments.seconds)))
         return 0
-    rows = []
-    for load in (False, True):
+    kept = json.loads(RESULTS.read_text()) if arguments.resume and RESULTS.exists() else {}
+    wanted = [(f"{name}, {'all cores loaded' if load else 'idle'}", load, options)
+              for load in (False, True) for name, options in ROWS.items()]  # fmt: skip
+    rows = {name: kept[name] for name, _, _ in wanted if kept.get(name, {}).get("seconds") == arguments.seconds}
+    for index, (name, load, options) in enumerate(wanted):
+        if name in rows:
+            continue
+        rest = (len(wanted) - len(rows)) * (arguments.seconds + 2)
+        print(f"{index + 1}/{len(wanted)} {name}: {arguments.seconds} s; all done in {rest / 60:.1f} min", flush=True)
         burners = []
         if load:
             burn = "while True: sum(i * i for i in range(10000))"
             burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(os.cpu_count() or 1)]
         try:
-            name = "loaded" if load else "idle"
-            rows.append((f"agent, real time, {name}", agent(arguments.seconds)))
-            rows.append((f"agent, no real time, {name}", agent(arguments.seconds, "--no-realtime")))
-            command = [sys.executable, __file__, "--python-loop", "--seconds", str(arguments.seconds)]
-            rows.append((f"Python loop, {name}", json.loads(subprocess.run(command, check=True, capture_output=True).stdout)))
+            rows[name] = measure(options, arguments.seconds)
         finally:
             for burner in burners:
                 burner.kill()
                 burner.wait()
-    print(f"{arguments.seconds} s per row at 100 Hz; microseconds; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
-    print("| loop | p50 | p99 | p99.9 | max | missed cycles | CPU % | resident MiB |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, row in rows:
-        note = " (rights refused)" if row.get("refused") else ""
-        print(f"| {name}{note} | {row['p50_us']:.0f} | {row['p99_us']:.0f} | {row['p999_us']:.0f} | {row['max_us']:.0f} | "
-              f"{row['missed_cycles']} | {row['cpu_percent']:.1f} | {row['resident_mi_b']:.0f} |")  # fmt: skip
+        write(RESULTS, json.dumps(rows, indent=1))
+        write(TABLE, table(rows))
+    print(f"\n{table(rows)}\nalso in {TABLE.relative_to(ROOT)}, as JSON in {RESULTS.relative_to(ROOT)}")
     return 0
 
 

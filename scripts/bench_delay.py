@@ -1,151 +1,223 @@
-"""`make bench-delay`: success and starvation over the simulator with network delay between robot and gateway.
+"""`make bench-delay`: success and starvation over the simulator with network delay between robots and gateway.
 
-The delay and the loss are made by a TCP relay on the loopback interface, because `tc netem` needs a kernel module and
-rights that many machines do not give. A block that arrives leaves half the round trip later, in order. A "lost" block
-(1 % of them) comes 200 ms plus one round trip later and holds up what is behind it, as a TCP retransmission does.
+Four robots at once over one gateway and two workers. Each row is one added round trip; every mode and every delay runs the
+same scenes. The link is `tc netem` in a network namespace where the kernel has it, else a TCP relay (late_link.py says how
+each treats loss); the table says which. The row without delay has no loss either: it is what the others are compared with.
+
+Every finished episode goes to .state/bench-delay.json at once; `--resume` (RESUME=1) runs only what is missing there. The
+table goes to .state/bench-delay.md. EPISODES=40 takes about 35 minutes on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import random
+import math
+import os
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+from bench_agent import write
 from demo import say
-from fleet import ROOT, Fleet, free_port
+from fleet import ROOT, Fleet
+from late_link import Netem, Relay, open_link
 
 STATE = ROOT / ".state" / "bench-delay"
+RESULTS = ROOT / ".state" / "bench-delay.json"
+TABLE = ROOT / ".state" / "bench-delay.md"
 COLOURS = ("green", "red", "blue", "yellow")
 FIRST_SEED = 700_000
+# Scenes of one robot lie apart from the next robot's.
+SEEDS_PER_ROBOT = 1000
+# An episode lasts up to 45 s of simulated time; more than this of real time is a hang.
+EPISODE_LIMIT = 180
+# An agent that ends without a finished episode this often in a row will not do better.
+FRUITLESS_STARTS = 3
 
 
-class Relay:
-    """Passes one TCP port on to another, late. Runs its own event loop in a thread."""
+class Bench:
+    """The fleet, the link, and what was measured so far. Worker threads of `cell` share it; `lock` guards the results."""
 
-    def __init__(self, target: int) -> None:
-        self.target, self.port = target, free_port(0)
-        self.delay = self.loss = 0.0
-        self.random = random.Random(1)
-        self.loop = asyncio.new_event_loop()
-        started = threading.Event()
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.link: Netem | Relay = Relay() if arguments.relay else open_link()
+        self.lock = threading.Lock()
+        self.settings = {"threshold": arguments.threshold, "loss": arguments.loss, "link": self.link.name,
+                         "options": arguments.option}  # fmt: skip
+        self.results = {"settings": self.settings, "episodes": {}}
+        if arguments.resume and RESULTS.exists():
+            kept = json.loads(RESULTS.read_text())
+            if kept["settings"] == self.settings:
+                self.results = kept
+            else:
+                say(f"{RESULTS.relative_to(ROOT)} was measured with other settings: starting over")
+        self.fleet = Fleet(robots=arguments.robots, state=STATE)
+        self.total = len(arguments.delays) * len(arguments.modes) * arguments.episodes
+        self.ran = 0
+        self.started = time.monotonic()
 
-        def run() -> None:
-            asyncio.set_event_loop(self.loop)
-            self.loop.run_until_complete(asyncio.start_server(self.accepted, "127.0.0.1", self.port))
-            started.set()
-            self.loop.run_forever()
-
-        threading.Thread(target=run, daemon=True).start()
-        started.wait()
-
-    async def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(self.pipe(reader, far_writer), self.pipe(far_reader, writer))
-
-    async def pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        queue: asyncio.Queue = asyncio.Queue()
-
-        async def deliver() -> None:
-            while True:
-                due, block = await queue.get()
-                await asyncio.sleep(max(0, due - self.loop.time()))
-                if block is None:
-                    break
-                writer.write(block)
-                await writer.drain()
-            writer.close()
-
-        delivery = asyncio.create_task(deliver())
-        due = 0.0
-        try:
-            while block := await reader.read(65536):
-                late = 0.2 + self.delay if self.random.random() < self.loss else 0.0
-                due = max(due, self.loop.time() + self.delay / 2 + late)
-                queue.put_nowait((due, block))
-        except OSError:
-            pass
-        queue.put_nowait((max(due, self.loop.time()), None))
-        try:
-            await delivery
-        except OSError:
-            pass
-
-
-def episodes(fleet: Fleet, relay: Relay, cell: int, mode: str, count: int, seed: int, options: list[str]) -> list[dict]:
-    name = fleet.robot_name(cell)
-    child = fleet.start(
-        f"agent-{name}", "groot-agent",
-        "--robot", name, "--task", f"Depalletize the {COLOURS[cell % len(COLOURS)]} box",
-        "--gateway", f"127.0.0.1:{relay.port}", "--ros-master", f"http://127.0.0.1:{fleet.master_ports[cell]}",
-        "--state-dir", str(fleet.state / f"agent-{name}"), "--mode", mode, "--episodes", str(count), "--seed", str(seed),
-        "--no-run-config", "--json", *options, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    output, _ = child.process.communicate(timeout=90 * count + 120)
-    fleet.children.remove(child)
-    return [json.loads(line) for line in output.decode().splitlines() if line.startswith("{")]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--episodes", type=int, default=10, help="per mode and delay")
-    parser.add_argument("--robots", type=int, default=2)
-    parser.add_argument("--modes", default="async,sync,rtc")
-    parser.add_argument("--delays", default="0,50,150,300,400", help="added round trip, ms")
-    parser.add_argument("--loss", type=float, default=0.01)
-    parser.add_argument("--threshold", default="0.5", help="--chunk-size-threshold of async and rtc")
-    arguments = parser.parse_args()
-    shutil.rmtree(STATE, ignore_errors=True)
-    STATE.mkdir(parents=True)
-    fleet = Fleet(robots=arguments.robots, state=STATE)
-    rows = []
-    try:
-        gateway = fleet.start_gateway()
+    def start_fleet(self) -> None:
+        fleet, far = self.fleet, self.link.wrapper
+        gateway = fleet.start(
+            "gateway", "groot-gateway",
+            "--workers", ",".join(f"127.0.0.1:{port}" for port in fleet.worker_ports),
+            "--listen", f"{self.link.gateway_host}:{fleet.gateway_port}", "--admin", f"127.0.0.1:{fleet.gateway_admin}",
+            "--state-dir", str(fleet.gateway_state),
+        )  # fmt: skip
         workers = [fleet.start_worker(index) for index in range(fleet.workers)]
-        for index in range(arguments.robots):
-            fleet.start_simulator(index)
+        self.address = self.link.address(fleet.gateway_port)
+        for index in range(fleet.robots):
+            fleet.start(f"sim-{fleet.robot_name(index)}", "groot-sim", "--robot", fleet.robot_name(index),
+                        "--master-port", str(fleet.master_ports[index]), wrapper=far)  # fmt: skip
         for index, worker in enumerate(workers):
             fleet.wait_ready(worker, fleet.worker_admins[index])
         fleet.wait_ready(gateway, fleet.gateway_admin)
-        relay = Relay(fleet.gateway_port)
-        for delay in [int(text) for text in arguments.delays.split(",")]:
-            relay.delay, relay.loss = delay / 1000, arguments.loss if delay else 0.0
-            for mode in arguments.modes.split(","):
-                share = -(-arguments.episodes // arguments.robots)
-                options = ["--chunk-size-threshold", arguments.threshold]
+
+    def cell(self, delay: int, mode: str) -> list[dict]:
+        return self.results["episodes"].setdefault(f"{delay}/{mode}", [])
+
+    def took(self, delay: int, mode: str, episode: dict) -> None:
+        with self.lock:
+            self.cell(delay, mode).append(episode)
+            self.ran += 1
+            write(RESULTS, json.dumps(self.results, indent=1))
+
+    def drive(self, robot: int, delay: int, mode: str) -> None:
+        """One robot's share of a cell. A run that the safety gate ended goes on with the next scene."""
+        first = FIRST_SEED + SEEDS_PER_ROBOT * robot
+        share = len(range(robot, self.arguments.episodes, self.arguments.robots))
+        with self.lock:
+            done = {episode["seed"] for episode in self.cell(delay, mode)}
+        fruitless = 0
+        while missing := [seed for seed in range(first, first + share) if seed not in done]:
+            # What is missing is a tail, unless a run was interrupted between two others.
+            run = [seed for seed in missing if seed - missing[0] == missing.index(seed)]
+            finished = 0
+            for episode in self.agent(robot, mode, run[0], len(run)):
+                done.add(episode["seed"])
+                finished += 1
+                self.took(delay, mode, episode)
+            fruitless = 0 if finished else fruitless + 1
+            if fruitless == FRUITLESS_STARTS:
+                done.add(run[0])
+                self.took(delay, mode, {"seed": run[0], "outcome": "aborted", "reason": "the agent finished no episode",
+                                        "ticks": 0, "starved_ticks": 0, "duration_s": 0})  # fmt: skip
+                fruitless = 0
+
+    def agent(self, robot: int, mode: str, seed: int, count: int):
+        """The episodes of one run of the agent, as they finish."""
+        name = self.fleet.robot_name(robot)
+        child = self.fleet.start(
+            f"agent-{name}", "groot-agent",
+            "--robot", name, "--task", f"Depalletize the {COLOURS[robot % len(COLOURS)]} box",
+            "--gateway", self.address, "--ros-master", f"http://127.0.0.1:{self.fleet.master_ports[robot]}",
+            "--state-dir", str(self.fleet.state / f"agent-{name}"), "--mode", mode, "--episodes", str(count),
+            "--seed", str(seed), "--chunk-size-threshold", self.arguments.threshold,
+            "--no-run-config", "--json", *self.arguments.option, stdout=subprocess.PIPE, wrapper=self.link.wrapper,
+        )  # fmt: skip
+        watchdog = threading.Timer(EPISODE_LIMIT * count + 60, child.process.kill)
+        watchdog.start()
+        try:
+            for line in child.process.stdout:
+                if line.startswith(b"{"):
+                    yield json.loads(line)
+        finally:
+            watchdog.cancel()
+            child.stop(budget=20)
+            self.fleet.children.remove(child)
+
+    def run(self) -> None:
+        arguments = self.arguments
+        missing = self.total - sum(
+            min(arguments.episodes, len(self.cell(delay, mode))) for delay in arguments.delays for mode in arguments.modes
+        )
+        for delay in arguments.delays:
+            self.link.set(delay / 1000, arguments.loss if delay else 0.0)
+            for mode in arguments.modes:
                 with ThreadPoolExecutor(arguments.robots) as pool:
-                    found = list(pool.map(
-                        lambda cell: episodes(fleet, relay, cell, mode, share, FIRST_SEED + 1000 * cell, options),
-                        range(arguments.robots),
-                    ))  # fmt: skip
-                done = [episode for group in found for episode in group]
-                good = sum(episode["outcome"] in ("success", "refused") for episode in done)
-                ticks = sum(episode["ticks"] for episode in done) or 1
-                starved = sum(episode["starved_ticks"] for episode in done)
-                latency = sorted(episode.get("latency_p50_ms") or 0 for episode in done)
-                age = [episode["observation_age_ms"] for episode in done if episode.get("observation_age_ms")]
-                seconds = sorted(episode["duration_s"] for episode in done)
-                rows.append((delay, mode, good, len(done), starved, ticks, latency, age, seconds))
-                say(f"{delay} ms {mode}: {good}/{len(done)}, starved {100 * starved / ticks:.1f} %")
+                    list(pool.map(lambda robot: self.drive(robot, delay, mode), range(arguments.robots)))
+                row = Row(delay, mode, self.cell(delay, mode))
+                spent = time.monotonic() - self.started
+                rest = spent / max(1, self.ran) * (missing - self.ran)
+                say(f"{delay} ms {mode}: {row.good}/{row.count}, starved {row.starved_percent:.1f} % "
+                    f"({spent / 60:.1f} min, {rest / 60:.0f} to go)")  # fmt: skip
+                write(TABLE, self.table())
+
+    def table(self) -> str:
+        arguments = self.arguments
+        load = f"{arguments.robots} robots at once, {os.cpu_count()} processors, --chunk-size-threshold {arguments.threshold}"
+        lines = [
+            f"Link: {self.link.name}; {100 * arguments.loss:g} % loss in each direction except in the row without delay. {load}.",
+            "",
+            "| added round trip ms | mode | success | 95 % interval | of undelayed | starved ticks | capture to merge p50 ms "
+            "| p99 ms | observation age ms | duration s |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        rows = [Row(delay, mode, self.cell(delay, mode)) for delay in arguments.delays for mode in arguments.modes]
+        still = {mode: Row(0, mode, self.cell(0, mode)) for mode in arguments.modes}
+        lines += [row.markdown(still[row.mode]) for row in rows if row.count]
+        return "\n".join(lines) + "\n"
+
+
+class Row:
+    """What one delay and mode came to."""
+
+    def __init__(self, delay: int, mode: str, episodes: list[dict]) -> None:
+        self.delay, self.mode, self.episodes, self.count = delay, mode, episodes, len(episodes)
+        # Refusing a box that is not on the pallet is what the simulator's judge wants, too.
+        self.good = sum(episode["outcome"] in ("success", "refused") for episode in episodes)
+        ticks = sum(episode["ticks"] for episode in episodes)
+        self.starved_percent = 100 * sum(episode["starved_ticks"] for episode in episodes) / max(1, ticks)
+
+    def mean(self, key: str) -> str:
+        values = [episode[key] for episode in self.episodes if episode.get(key) is not None]
+        return f"{sum(values) / len(values):.0f}" if values else "-"
+
+    def interval(self) -> str:
+        """Wilson's interval of the rate."""
+        z, n, p = 1.96, self.count, self.good / self.count
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return f"{100 * (middle - half):.0f} to {100 * (middle + half):.0f} %"
+
+    def markdown(self, still: Row) -> str:
+        rate = self.good / self.count
+        relative = f"{100 * rate * still.count / still.good:.0f} %" if still.good else "-"
+        seconds = sorted(episode["duration_s"] for episode in self.episodes)
+        return (
+            f"| {self.delay} | {self.mode} | {self.good}/{self.count} ({100 * rate:.0f} %) | {self.interval()} | {relative} | "
+            f"{self.starved_percent:.1f} % | {self.mean('latency_p50_ms')} | {self.mean('latency_p99_ms')} | "
+            f"{self.mean('observation_age_ms')} | {seconds[len(seconds) // 2]:.1f} |"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--episodes", type=int, default=10, help="per mode and delay, shared out among the robots")
+    parser.add_argument("--robots", type=int, default=4)
+    parser.add_argument("--modes", default="async,sync,rtc", type=lambda text: text.split(","))
+    parser.add_argument("--delays", default="0,50,150,300,400", help="added round trips, ms",
+                        type=lambda text: [int(part) for part in text.split(",")])  # fmt: skip
+    parser.add_argument("--loss", type=float, default=0.01, help="share of lost packets, each way")
+    parser.add_argument("--threshold", default="auto", help="--chunk-size-threshold of async and rtc")
+    parser.add_argument("--option", action="append", default=[], help="one more flag of groot-agent; may be repeated")
+    parser.add_argument("--resume", action="store_true", help="keep the episodes that were measured before")
+    parser.add_argument("--relay", action="store_true", help="the TCP relay even where tc netem works")
+    bench = Bench(parser.parse_args())
+    say(f"link: {bench.link.name}; {bench.total} episodes, {bench.arguments.robots} robots at once")
+    shutil.rmtree(STATE, ignore_errors=True)
+    bench.fleet.logs.mkdir(parents=True)
+    try:
+        bench.start_fleet()
+        bench.run()
     finally:
-        fleet.stop()
-    print("\n| added delay ms | mode | success | starved ticks | capture to merge p50 ms | observation age ms | duration s |")
-    print("|---|---|---|---|---|---|---|")
-    for delay, mode, good, count, starved, ticks, latency, age, seconds in rows:
-        middle = latency[len(latency) // 2] if latency else 0
-        mean = f"{sum(age) / len(age):.0f}" if age else "-"
-        length = seconds[len(seconds) // 2] if seconds else 0
-        print(f"| {delay} | {mode} | {good}/{count} | {starved} of {ticks} ({100 * starved / ticks:.1f} %) | "
-              f"{middle:.0f} | {mean} | {length:.1f} |")  # fmt: skip
+        bench.fleet.stop()
+        bench.link.close()
+    print(f"\n{bench.table()}\nalso in {TABLE.relative_to(ROOT)}, episodes in {RESULTS.relative_to(ROOT)}")
     return 0
 
 

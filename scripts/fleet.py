@@ -95,13 +95,14 @@ class Fleet:
     def robot_name(self, index: int) -> str:
         return f"r{index + 1}"
 
-    def start(self, name: str, *command: str, stdout=None) -> Child:
+    def start(self, name: str, *command: str, stdout=None, wrapper: list[str] | None = None) -> Child:
+        """Starts a built executable; `wrapper` is a command to start it with, a network namespace say."""
         log = self.logs / f"{name}.log"
         environment = dict(os.environ, GROOT_ONNXRUNTIME=str(ROOT / ".state/onnxruntime/libonnxruntime.so"))
         environment.pop("ROS_MASTER_URI", None)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [str(self.binaries / command[0]), *command[1:]],
+                [*(wrapper or []), str(self.binaries / command[0]), *command[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout or output,
                 stderr=output,

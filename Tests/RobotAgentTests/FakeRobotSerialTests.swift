@@ -112,6 +112,103 @@ struct FakeRobotSerialTests {
         }
     }
 
+    /// A suspended agent (debugger, sleeping machine) neither leaps nor replays what it missed when it wakes up.
+    @Test(.timeLimit(.minutes(3)))
+    func aSuspendedAgentHoldsAndGoesOn() async throws {
+        let directory = try TemporaryDirectory()
+        let port = try FreePorts.take(1)[0]
+        let master = try start("master", ["master", "\(port)"], port, directory)
+        let fleet = ScriptedFleet()
+        try await withGateway(fleet) { gateway in
+            let cell = try await startCell("OLD", port, gateway, directory)
+            try await eventually(within: .seconds(60), "the robot moves: \(cell.agent.lastLines(5))") {
+                fleet.records.count { $0.status == "OK" } >= 2
+            }
+            Foundation.kill(cell.agent.processIdentifier, SIGSTOP)
+            try await eventually(within: .seconds(20), "the robot hears nothing") {
+                (try cell.summary()?.silent ?? 0) > 0.8
+            }
+            Foundation.kill(cell.agent.processIdentifier, SIGCONT)
+            try await eventually(within: .seconds(20), "the jump is on record") {
+                fleet.events.contains { $0.name == "clock_jump" }
+            }
+            let asked = fleet.inferences
+            try await eventually(within: .seconds(20), "it goes on with new chunks") { fleet.inferences > asked + 2 }
+            cell.agent.terminate()
+            try await eventually(within: .seconds(20), "the agent ends") { cell.agent.exitCode != nil }
+            #expect(cell.agent.exitCode == 0, "\(cell.agent.lastLines())")
+            let summary = try #require(try cell.summary())
+            #expect((summary.worstStep ?? 1) < 0.031, "3 rad/s at most: \(summary.worstStep ?? 1) rad in a tick")
+            #expect(summary.problems == [])
+        }
+        _ = master
+    }
+
+    /// One camera sends `sensor_msgs/CompressedImage`: the policy sees its colours, `check` and recordings know it.
+    @Test(.timeLimit(.minutes(3)))
+    func aCompressedCameraIsACameraLikeAnyOther() async throws {
+        let directory = try TemporaryDirectory()
+        let port = try FreePorts.take(1)[0]
+        let master = try start("master", ["master", "\(port)"], port, directory)
+        let fleet = ScriptedFleet()
+        try await withGateway(fleet) { gateway in
+            let tape = directory.url.appending(path: "tape")
+            let cell = try await startCell(
+                "NEW",
+                port,
+                gateway,
+                directory,
+                isCompressed: true,
+                ["--record", tape.path]
+            )
+            try await eventually(within: .seconds(60), "the policy is asked: \(cell.agent.lastLines(5))") {
+                fleet.records.count { $0.status == "OK" } >= 2
+            }
+            let check = try ChildProcess(
+                "check",
+                executable: AllocationSerialTests.binaries.appending(path: "groot-agent"),
+                arguments: [
+                    "check", "--robot", "r1", "--profile", directory.url.appending(path: "profile.json").path,
+                    "--ros-master", "http://127.0.0.1:\(port)", "--seconds", "1",
+                    "--gateway", "127.0.0.1:\(gateway)",
+                ],
+                folder: directory.url
+            )
+            try await eventually(within: .seconds(40), "the check ends") { check.exitCode != nil }
+            let text = try check.standardOutput()
+            #expect(check.exitCode == 0, "\(text)")
+            #expect(text.contains("16x12 rgb8; jpeg compressed bgr8"), "\(text)")
+            #expect(text.contains("8f7a12909da2c9d3332d540a0977563f"), "\(text)")
+            #expect(text.contains("serves    groot-mini (scripted): fits"), "\(text)")
+            #expect(text.contains("Nothing prevents a start."), "\(text)")
+            cell.agent.terminate()
+            try await eventually(within: .seconds(20), "the agent ends") { cell.agent.exitCode != nil }
+
+            let request = try #require(fleet.requests.last)
+            let chest = try #require(request.images.first { $0.key.hasSuffix("cam_chest") })
+            let pixel = Array(chest.data.prefix(3)).map(Int.init)
+            #expect(zip(pixel, [200, 40, 20]).allSatisfy { abs($0 - $1) < 6 }, "\(pixel)")
+
+            let files = try FileManager.default.contentsOfDirectory(atPath: tape.path)
+            let profile = try ProfileCatalog.load(directory.url.appending(path: "profile.json").path)
+            let recording = try RecordedRobot(
+                file: tape.appending(path: try #require(files.first)),
+                profile: profile
+            )
+            let pictures = recording.inputs.count { input in
+                if case .image(let frame, let key) = input.input, key.hasSuffix("cam_chest"),
+                    case .jpeg = frame.picture
+                {
+                    true
+                } else {
+                    false
+                }
+            }
+            #expect(pictures > 5)
+        }
+        _ = master
+    }
+
     @Test(.timeLimit(.minutes(2)), arguments: ["OLD", "NEW"])
     func checkNamesEverything(generation: String) async throws {
         let directory = try TemporaryDirectory()
@@ -148,9 +245,16 @@ struct FakeRobotSerialTests {
         _ generation: String,
         _ master: Int,
         _ gateway: Int,
-        _ directory: TemporaryDirectory
+        _ directory: TemporaryDirectory,
+        isCompressed: Bool = false,
+        _ more: [String] = []
     ) async throws -> Cell {
-        let robot = try start("robot", ["robot", generation], master, directory)
+        let robot = try start(
+            "robot",
+            ["robot", generation] + (isCompressed ? ["compressed"] : []),
+            master,
+            directory
+        )
         try await eventually(within: .seconds(30), "the robot is there: \(robot.lastLines())") {
             try robot.standardOutput().contains("summary")
         }
@@ -158,6 +262,11 @@ struct FakeRobotSerialTests {
         var profile = try ProfileCatalog.load("5_wheel")
         profile.limits.linkHoldMs = 1500
         profile.limits.holdMs = 1500
+        if isCompressed {
+            profile.cameras = Array(profile.cameras.prefix(2))
+            profile.cameras[1].topic += "/compressed"
+            profile.cameras[1].isCompressed = true
+        }
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         let file = directory.url.appending(path: "profile.json")
@@ -169,7 +278,7 @@ struct FakeRobotSerialTests {
                 "--robot", "r1", "--profile", file.path, "--gateway", "127.0.0.1:\(gateway)",
                 "--ros-master", "http://127.0.0.1:\(master)", "--episode-timeout", "100s",
                 "--state-dir", directory.url.appending(path: "state").path,
-            ],
+            ] + more,
             folder: directory.url
         )
         return Cell(robot: robot, agent: agent)

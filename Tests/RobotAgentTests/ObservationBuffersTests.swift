@@ -62,8 +62,8 @@ struct ObservationBuffersTests {
             }
         }
         let aligned = try #require(buffers.newest())
-        #expect(aligned.frames[head]?.pixels[0] == 1)
-        #expect(aligned.frames[chest]?.pixels[0] == 11)
+        #expect(aligned.frames[head] == .pixels(try frame(1)))
+        #expect(aligned.frames[chest] == .pixels(try frame(11)))
         #expect(aligned.stamp == 36 * millisecond)
         // Images 3 ms apart, state 36 ms older than they are.
         #expect(aligned.skew == .milliseconds(36))

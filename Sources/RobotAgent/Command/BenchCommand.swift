@@ -29,10 +29,15 @@ struct BenchCommand: AsyncParsableCommand {
         var starvedTicks: UInt64
         var droppedCommands: UInt64
         var published: UInt64
+        /// Distance of the time between two cycles from 10 ms: what the robot notices.
         var p50Us: Double
         var p99Us: Double
         var p999Us: Double
         var maxUs: Double
+        /// Distance of a cycle from its deadline on the absolute grid.
+        var latenessP50Us: Double
+        var latenessP99Us: Double
+        var latenessMaxUs: Double
         var cpuPercent: Double
         var residentMiB: Double
     }
@@ -57,7 +62,9 @@ struct BenchCommand: AsyncParsableCommand {
         )
         try control.start()
         control.commands.push(.beginEpisode(measured: pose))
-        var jitter = Histogram<UInt64>(highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: .three)
+        var lateness = Histogram<UInt64>(highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: .three)
+        var jitter = lateness
+        var previous: Int64?
         let cpu = Self.processorSeconds()
         let start = MonotonicInstant.now()
         var nextChunk = start
@@ -69,7 +76,12 @@ struct BenchCommand: AsyncParsableCommand {
                 nextChunk = nextChunk + .milliseconds(800)
             }
             while control.merges.pop() != nil {}
-            while let trace = control.traces.pop() { jitter.record(UInt64(max(0, trace.latenessNanoseconds))) }
+            while let trace = control.traces.pop() {
+                lateness.record(UInt64(max(0, trace.latenessNanoseconds)))
+                // A cycle that is more than a period late has swallowed the next ones; their deadlines are behind it.
+                if let previous { jitter.record(UInt64(abs(trace.latenessNanoseconds - previous))) }
+                previous = trace.latenessNanoseconds % control.clock.tick.nanoseconds
+            }
             try await Task.sleep(for: .milliseconds(50))
         }
         let spent = Self.processorSeconds() - cpu
@@ -79,17 +91,22 @@ struct BenchCommand: AsyncParsableCommand {
             try await Task.sleep(for: .milliseconds(5))
         }
         control.shutdown()
-        func micro(_ percentile: Double) -> Double { Double(jitter.valueAtPercentile(percentile)) / 1000 }
+        func micro(_ percentile: Double, of histogram: Histogram<UInt64>) -> Double {
+            Double(histogram.valueAtPercentile(percentile)) / 1000
+        }
         let result = Result(
-            ticks: Int(jitter.totalCount),
+            ticks: Int(lateness.totalCount),
             missedCycles: counters.missedCycles,
             starvedTicks: counters.starvedTicks,
             droppedCommands: control.droppedCommands,
             published: sink.count,
-            p50Us: micro(50),
-            p99Us: micro(99),
-            p999Us: micro(99.9),
+            p50Us: micro(50, of: jitter),
+            p99Us: micro(99, of: jitter),
+            p999Us: micro(99.9, of: jitter),
             maxUs: Double(jitter.max) / 1000,
+            latenessP50Us: micro(50, of: lateness),
+            latenessP99Us: micro(99, of: lateness),
+            latenessMaxUs: Double(lateness.max) / 1000,
             cpuPercent: 100 * spent / Double(seconds),
             residentMiB: Self.residentMiB()
         )

@@ -61,9 +61,9 @@ struct EpisodeRunner: Sendable {
                 "episode": "\(id)", "seed": "\(seed.map { "\($0)" } ?? "-")", "config": "\(request.runConfigJson)",
             ]
         )
-        if configuration.mode == .rtc, mode != .rtc {
+        if configuration.mode == .rtc, let obstacle = session.prefixObstacle {
             let message =
-                "checkpoint \(session.policy.checkpoint) takes no prefix: running async with \(configuration.aggregate.rawValue)"
+                "checkpoint \(session.policy.checkpoint) \(obstacle): running async with \(configuration.aggregate.rawValue)"
             await session.events.happened(.telemetry, "rtc_unsupported", message, episode: id)
         }
         while control.traces.pop() != nil {}
@@ -139,6 +139,8 @@ struct EpisodeRunner: Sendable {
             }
             if let status = control.status.peek() {
                 if status.counters.ticks > 0 { machine.firstActionExecuted(at: now) }
+                // Paused by the operator, or waiting for the operator's word before a chunk.
+                if status.phase == .paused { machine.paused(at: now) } else { machine.resumed(at: now) }
                 if let fault = status.fault {
                     machine.aborted(reason: "safety gate: \(fault)", by: .agent, at: now)
                 }
@@ -189,13 +191,7 @@ struct EpisodeRunner: Sendable {
         case .stop: machine.aborted(reason: reason, by: .operator, at: now)
         case .quit: machine.aborted(reason: reason, by: .operator, endsRun: true, at: now)
         case .pause:
-            if control.status.peek()?.phase == .paused {
-                control.commands.push(.resume)
-                machine.resumed(at: now)
-            } else {
-                control.commands.push(.pause)
-                machine.paused(at: now)
-            }
+            control.commands.push(control.status.peek()?.phase == .paused ? .resume : .pause)
         case .proceed: break
         }
     }

@@ -97,6 +97,8 @@ package final class OperatorDesk: Sendable {
 
     /// Suspends until the operator lets the next chunk go, or the task is cancelled.
     package func approval() async {
+        // An Enter from before the question was not meant as its answer.
+        _ = takeApproval()
         print("Enter executes the next chunk")
         while !takeApproval(), !Task.isCancelled {
             // Cancellation is seen at the loop's head.

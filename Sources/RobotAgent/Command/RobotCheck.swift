@@ -1,5 +1,6 @@
 import Foundation
 import GrootCore
+import GrootImaging
 import Logging
 import ROS1
 import Synchronization
@@ -65,7 +66,19 @@ struct RobotCheck: Sendable {
                 return ("\(count) claws", count < 2 ? "\(count) claws, expected 2" : nil)
             }
         )
-        for camera in profile.cameras {
+        for camera in profile.cameras where camera.isCompressed == true {
+            probes.append(
+                try await probe(camera.topic, CompressedImage.self, stamp: { $0.header.stamp }) { image in
+                    guard case .jpeg(let data)? = Picture(image),
+                        let header = try? JPEGDecoder().header(of: data.span)
+                    else {
+                        return (image.format, "\(image.format), \(image.data.count) bytes: not usable, expected JPEG")
+                    }
+                    return ("\(header.width)x\(header.height) \(image.format)", nil)
+                }
+            )
+        }
+        for camera in profile.cameras where camera.isCompressed != true {
             probes.append(
                 try await probe(camera.topic, ROSImage.self, stamp: { $0.header.stamp }) { image in
                     let text = "\(image.width)x\(image.height) \(image.encoding)"

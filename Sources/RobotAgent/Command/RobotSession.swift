@@ -38,7 +38,14 @@ struct RobotSession: Sendable {
 
     /// The mode in force under `configuration`.
     func mode(of configuration: AgentConfiguration) -> RequestPlanner.Mode {
-        configuration.mode == .rtc && !policy.supportsPrefix ? .async : configuration.mode
+        configuration.mode == .rtc && prefixObstacle != nil ? .async : configuration.mode
+    }
+
+    /// Why the policy cannot continue what is being executed; nil when it can.
+    var prefixObstacle: String? {
+        if !policy.supportsPrefix { return "takes no prefix" }
+        // What is being executed are joints; the plan does not keep the poses they came from.
+        return profile.commandsPoses(policy.actionNames) ? "commands hand poses" : nil
     }
 
     func run() async throws -> ProcessExit {

@@ -65,6 +65,9 @@ package struct ActionQueue: Sendable {
     private var storage: [Float]
     /// First tick whose command is known.
     private var historyStart: Int64
+    /// Capture of the newest chunk that was ever merged. Outlives a reset: nothing observed earlier comes back.
+    private var newestCapture: Int64?
+    /// Capture of the chunk that the plan in force rests on.
     private var lastCapture: Int64?
     private var bridge: [Float]
     private var tail: [Float]
@@ -150,7 +153,7 @@ package struct ActionQueue: Sendable {
         guard chunk.dimensions == configuration.dimensions, (1...configuration.maximumRows).contains(rows),
             chunk.period == configuration.period
         else { return .malformed }
-        if let lastCapture, captured <= lastCapture { return .outOfOrder }
+        if let newestCapture, captured <= newestCapture { return .outOfOrder }
         let newEnd = t0 + ticksPerRow * Int64(rows) + 1
         guard newEnd > nextTick else { return .stale }
         guard newEnd - nextTick <= capacity / 2 else { return .malformed }
@@ -190,6 +193,7 @@ package struct ActionQueue: Sendable {
             }
         }
         lastCapture = captured
+        newestCapture = captured
         endTick = newEnd
         let stale = Int(max(0, nextTick - t0 - 1) / ticksPerRow)
         return .applied(staleRows: min(rows, stale))

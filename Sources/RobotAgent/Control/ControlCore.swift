@@ -40,6 +40,8 @@ package struct ControlCore: Sendable {
     private var hasCommand = false
     /// Whether the plan's ticks are tied to an observation (not in sync mode).
     private var isPlanAged = false
+    /// When the observation was captured that the plan rests on; in sync mode, too.
+    private var observedTick: Int64?
     private var base: [Float]
     private var target: [Float]
 
@@ -169,6 +171,7 @@ package struct ControlCore: Sendable {
 
     private mutating func startOver(at tick: Int64) {
         queue.reset(at: tick, pose: command)
+        observedTick = nil
         planVersion += 1
         gate.started(at: command)
         mode = .waiting
@@ -193,9 +196,9 @@ package struct ControlCore: Sendable {
         switch verdict {
         case .follow(let clamps):
             count(clamps)
-            if let age {
+            if let observedTick {
                 counters.agedTicks += 1
-                counters.ageSum += UInt64(max(0, age))
+                counters.ageSum += UInt64(max(0, tick - observedTick))
             }
         case .hold(let reason): count(reason, at: tick)
         case .stopping: mode = .stopping
@@ -275,6 +278,7 @@ package struct ControlCore: Sendable {
         planVersion += 1
         if case .applied = result {
             isPlanAged = arrival.capturedTick != nil
+            observedTick = arrival.observedTick
             counters.chunks += 1
             if !isFirst { report.borderStep = max(0, queue.velocityChange(at: queue.nextTick, arms: arms) - before) }
             mode = .following

@@ -34,13 +34,22 @@ package struct ChunkArrival: Sendable {
     package var chunk: ActionChunk
     /// Tick of the observation's capture, one row before row 0; nil anchors the chunk at its arrival (sync mode).
     package var capturedTick: Int64?
+    /// Tick of the observation's capture, for the age of what is executed; differs from `capturedTick` in sync mode.
+    package var observedTick: Int64?
     /// Pose at the observation, rad and claws.
     package var measured: [Float]
 
-    package init(id: UInt64, chunk: ActionChunk, capturedTick: Int64?, measured: [Float]) {
+    package init(
+        id: UInt64,
+        chunk: ActionChunk,
+        capturedTick: Int64?,
+        observedTick: Int64? = nil,
+        measured: [Float]
+    ) {
         self.id = id
         self.chunk = chunk
         self.capturedTick = capturedTick
+        self.observedTick = observedTick ?? capturedTick
         self.measured = measured
     }
 }

@@ -18,7 +18,7 @@ struct RecordedRobot {
 
     /// - Throws: `AgentError` for an unreadable file or one without this robot's topics.
     init(file: URL, profile: RobotProfile) throws {
-        let cameras = Dictionary(uniqueKeysWithValues: profile.cameras.map { ($0.topic, $0.key) })
+        let cameras = Dictionary(uniqueKeysWithValues: profile.cameras.map { ($0.topic, $0) })
         var claws = [Float](repeating: 0, count: profile.claws.count)
         var commandedClaws = claws
         var extras: [String: ObservationBuffers.Extra] = [:]
@@ -52,11 +52,8 @@ struct RecordedRobot {
                 guard command.position.count == profile.armJoints.count else { return }
                 commands.append((time, command.position.map { Float($0 * .pi / 180) } + commandedClaws))
             case let topic where cameras[topic] != nil:
-                let image = try ROSImage(decoding: body)
-                guard let frame = CameraFrame(image), let key = cameras[topic] else { return }
-                inputs.append(
-                    (time, .image(StampedFrame(stamp: image.header.stamp.nanoseconds, frame: frame), key: key))
-                )
+                guard let camera = cameras[topic], let frame = try Self.frame(body, of: camera) else { return }
+                inputs.append((time, .image(frame, key: camera.key)))
             case let topic where extras[topic] != nil:
                 guard let extra = extras[topic] else { return }
                 let values =
@@ -76,6 +73,15 @@ struct RecordedRobot {
                     + "(\(profile.topics.jointState), \(profile.topics.armCommand))"
             )
         }
+    }
+
+    private static func frame(_ body: ByteBuffer, of camera: RobotProfile.Camera) throws -> StampedFrame? {
+        if camera.isCompressed == true {
+            let image = try CompressedImage(decoding: body)
+            return Picture(image).map { StampedFrame(stamp: image.header.stamp.nanoseconds, picture: $0) }
+        }
+        let image = try ROSImage(decoding: body)
+        return CameraFrame(image).map { StampedFrame(stamp: image.header.stamp.nanoseconds, frame: $0) }
     }
 
     /// Puts an input where the live robot's callback would put it.

@@ -1,5 +1,6 @@
 import Foundation
 package import GrootCore
+import GrootImaging
 package import Logging
 package import ROS1
 import Synchronization
@@ -65,12 +66,34 @@ package final class GrabBoxMpcEnv: ObservationSource {
         _ = try await node.subscribe(profile.topics.clawState, to: LejuClawState.self) { [weak self] message, receipt in
             self?.heard(message, receipt)
         }
-        for camera in cameras {
-            _ = try await node.subscribe(camera.topic, to: ROSImage.self) { [weak self] message, receipt in
-                self?.heard(message, camera, receipt)
-            }
-        }
+        for camera in cameras { try await subscribe(to: camera) }
         for extra in extras { try await subscribe(to: extra) }
+    }
+
+    private func subscribe(to camera: RobotProfile.Camera) async throws(ROSError) {
+        if camera.isCompressed == true {
+            _ = try await node.subscribe(camera.topic, to: CompressedImage.self) { [weak self] message, receipt in
+                self?.tap?.received(message, topic: camera.topic, at: receipt.receivedAt)
+                self?.heard(
+                    Picture(message),
+                    "\(message.format), \(message.data.count) bytes, is no JPEG file",
+                    stamp: message.header.stamp,
+                    camera,
+                    receipt
+                )
+            }
+            return
+        }
+        _ = try await node.subscribe(camera.topic, to: ROSImage.self) { [weak self] message, receipt in
+            self?.tap?.received(message, topic: camera.topic, at: receipt.receivedAt)
+            self?.heard(
+                CameraFrame(message).map(Picture.pixels),
+                "\(message.encoding) \(message.width)x\(message.height), \(message.data.count) bytes",
+                stamp: message.header.stamp,
+                camera,
+                receipt
+            )
+        }
     }
 
     private func subscribe(to extra: ObservationBuffers.Extra) async throws(ROSError) {
@@ -247,16 +270,18 @@ package final class GrabBoxMpcEnv: ObservationSource {
         buffers.withLock { $0.clawsArrived(values, stamp: stamp, at: receipt.receivedAt) }
     }
 
-    private func heard(_ message: ROSImage, _ camera: RobotProfile.Camera, _ receipt: ROSReceipt) {
-        tap?.received(message, topic: camera.topic, at: receipt.receivedAt)
-        guard let frame = CameraFrame(message) else {
-            refuse(
-                topic: camera.topic,
-                "\(message.encoding) \(message.width)x\(message.height), \(message.data.count) bytes"
-            )
+    private func heard(
+        _ picture: Picture?,
+        _ otherwise: @autoclosure () -> String,
+        stamp: ROSTime,
+        _ camera: RobotProfile.Camera,
+        _ receipt: ROSReceipt
+    ) {
+        guard let picture else {
+            refuse(topic: camera.topic, otherwise())
             return
         }
-        let stamped = StampedFrame(stamp: message.header.stamp.nanoseconds, frame: frame)
+        let stamped = StampedFrame(stamp: stamp.nanoseconds, picture: picture)
         buffers.withLock { $0.imageArrived(stamped, camera: camera.key, at: receipt.receivedAt) }
         frames.signal()
     }
@@ -275,6 +300,15 @@ package final class GrabBoxMpcEnv: ObservationSource {
 extension ROSTime {
     /// Nanoseconds since 1970 on the publisher's clock.
     package var nanoseconds: Int64 { Int64(sec) * 1_000_000_000 + Int64(nsec) }
+}
+
+extension Picture {
+    /// Fails for what has no JPEG header; PNG and depth images among them.
+    package init?(_ image: CompressedImage) {
+        // Why it failed is said with format and size by the caller.
+        guard (try? JPEGDecoder().header(of: image.data.span)) != nil else { return nil }
+        self = .jpeg(image.data)
+    }
 }
 
 extension CameraFrame {

@@ -1,15 +1,35 @@
 import DequeModule
 package import GrootCore
+package import GrootImaging
 
 /// One camera image as it came, with the stamp its publisher gave it.
 package struct StampedFrame: Sendable {
     /// Publisher's clock, nanoseconds.
     package var stamp: Int64
-    package var frame: CameraFrame
+    package var picture: Picture
+
+    package init(stamp: Int64, picture: Picture) {
+        self.stamp = stamp
+        self.picture = picture
+    }
 
     package init(stamp: Int64, frame: CameraFrame) {
-        self.stamp = stamp
-        self.frame = frame
+        self.init(stamp: stamp, picture: .pixels(frame))
+    }
+}
+
+/// A camera's picture as its topic sent it.
+///
+/// A JPEG stays a JPEG until an observation needs it: a camera sends thirty a second, a policy looks at one or two.
+package enum Picture: Sendable, Equatable {
+    case pixels(CameraFrame)
+    case jpeg([UInt8])
+
+    package func decoded() throws(JPEGError) -> CameraFrame {
+        switch self {
+        case .pixels(let frame): frame
+        case .jpeg(let data): try JPEGDecoder().decode(data.span)
+        }
     }
 }
 
@@ -96,7 +116,7 @@ package struct ObservationBuffers: Sendable {
 
     /// Images, state and instant of one observation.
     package struct Aligned: Sendable {
-        package var frames: [String: CameraFrame]
+        package var frames: [String: Picture]
         /// Joint angles (rad), then claws (0 to 100), at the instant of the images.
         package var state: [Float]
         package var extras: [Extra: [Float]] = [:]
@@ -182,14 +202,14 @@ package struct ObservationBuffers: Sendable {
         guard let reference = cameras.values.map({ $0.frames.last?.stamp ?? .min }).min(), reference != .min else {
             return nil
         }
-        var frames: [String: CameraFrame] = [:]
+        var frames: [String: Picture] = [:]
         var oldest = reference
         var newest = reference
         for (key, track) in cameras {
             guard let chosen = track.frames.min(by: { abs($0.stamp - reference) < abs($1.stamp - reference) }) else {
                 return nil
             }
-            frames[key] = chosen.frame
+            frames[key] = chosen.picture
             oldest = min(oldest, chosen.stamp)
             newest = max(newest, chosen.stamp)
         }

@@ -6,6 +6,9 @@ package enum StateComponent: String, Sendable, Codable, CaseIterable {
     case imu = "IMU"
     case claws = "Claw_pos"
     case body = "Com_z_pitch"
+    /// Pose of a hand, computed from the arm's joints.
+    case leftPose = "Left_eef"
+    case rightPose = "Right_eef"
 
     /// Names of the dimensions, in order.
     package var names: [String] {
@@ -15,7 +18,16 @@ package enum StateComponent: String, Sendable, Codable, CaseIterable {
         case .claws: ["left_claw_state", "right_claw_state"]
         // Spelled so in every data set.
         case .body: ["com_z_position", "com_pitch_eular"]
+        case .leftPose: HandNames.of("left")
+        case .rightPose: HandNames.of("right")
         }
+    }
+}
+
+/// Dimensions of a hand's pose: position (m) and the first two columns of its rotation, in the torso's frame.
+enum HandNames {
+    static func of(_ side: String) -> [String] {
+        ["x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32"].map { "\(side)_eef_\($0)" }
     }
 }
 
@@ -27,6 +39,9 @@ package enum ActionComponent: String, Sendable, Codable, CaseIterable {
     case rightClaw = "Right_claw"
     case height = "Cmd_pose_z"
     case pitch = "Cmd_pose_pitch"
+    /// Absolute pose of a hand; the agent finds the joints.
+    case leftPose = "Left_eef"
+    case rightPose = "Right_eef"
 
     package var names: [String] {
         switch self {
@@ -36,6 +51,8 @@ package enum ActionComponent: String, Sendable, Codable, CaseIterable {
         case .rightClaw: ["right_claw_position"]
         case .height: ["cmd_pose_z"]
         case .pitch: ["cmd_pose_pitch"]
+        case .leftPose: HandNames.of("left")
+        case .rightPose: HandNames.of("right")
         }
     }
 }
@@ -48,6 +65,9 @@ package enum StateSource: Sendable, Equatable {
     case angularVelocity(Int)
     /// Index into `mpc_observation.state`.
     case body(Int)
+    /// Index into the hand's nine values.
+    case leftPose(Int)
+    case rightPose(Int)
 }
 
 extension RobotProfile {
@@ -67,6 +87,8 @@ extension RobotProfile {
             case .claws: return .claw(index)
             case .imu: return index < 3 ? .linearAcceleration(index) : .angularVelocity(index - 3)
             case .body: return .body(Self.bodyIndices[index])
+            case .leftPose: return .leftPose(index)
+            case .rightPose: return .rightPose(index)
             }
         }
         return nil
@@ -83,6 +105,10 @@ extension RobotProfile {
         case .linearAcceleration(let index): return element(observation.extras[.linearAcceleration], index)
         case .angularVelocity(let index): return element(observation.extras[.angularVelocity], index)
         case .body(let index): return element(observation.extras[.body], index)
+        case .leftPose(let index):
+            return element(kinematics?.left.pose(of: Array(observation.state.prefix(7))).values, index)
+        case .rightPose(let index):
+            return element(kinematics?.right.pose(of: Array(observation.state.dropFirst(7).prefix(7))).values, index)
         case nil: return nil
         }
     }
@@ -116,6 +142,21 @@ extension RobotProfile {
         return arms + claws + (base.contains(where: policyActions.contains) ? base : [])
     }
 
+    /// Both arms, when the profile knows how they are built.
+    package var kinematics: (left: ArmKinematics, right: ArmKinematics)? {
+        guard let chains = arm.chains else { return nil }
+        let limits = zip(arm.minimumRad, arm.maximumRad).map { Double($0)...Double($1) }
+        return (
+            ArmKinematics(chains.left, limits: Array(limits[0..<7])),
+            ArmKinematics(chains.right, limits: Array(limits[7..<14]))
+        )
+    }
+
+    /// Whether a policy commands where the hands are to be instead of joints.
+    package func commandsPoses(_ policyActions: [String]) -> Bool {
+        (ActionComponent.leftPose.names + ActionComponent.rightPose.names).contains(where: policyActions.contains)
+    }
+
     /// What is wrong with the components; part of `problems`.
     var componentProblems: [String] {
         var problems: [String] = []
@@ -138,6 +179,16 @@ extension RobotProfile {
         }
         if let base, [base.minimum, base.maximum, base.maximumVelocity].contains(where: { $0.count != 2 }) {
             problems.append("base: minimum, maximum and maximum_velocity need two entries, height and pitch")
+        }
+        let poses =
+            stateComponents.contains { [.leftPose, .rightPose].contains($0) }
+            || actionComponents.contains { [.leftPose, .rightPose].contains($0) }
+        if poses, arm.chains == nil { problems.append("the components have hand poses, arm.chains is missing") }
+        if let chains = arm.chains, !chains.left.isComplete || !chains.right.isComplete {
+            problems.append("arm.chains: each arm needs seven origins_m of three metres and seven axes")
+        }
+        if actionComponents.contains(.leftPose) != actionComponents.contains(.rightPose) {
+            problems.append("action_components has the pose of one hand only")
         }
         if jointIndices.count != 14 { problems.append("joint_indices has \(jointIndices.count) entries, expected 14") }
         return problems

@@ -32,6 +32,13 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var arrivalToleranceRad: Float
         /// How far the first way point of an episode may be from the measured pose.
         package var firstActionToleranceRad: Float
+        /// How the arms are built, for policies that read or command hand poses.
+        package var chains: Chains?
+    }
+
+    package struct Chains: Sendable, Codable, Equatable {
+        package var left: ArmKinematics.Chain
+        package var right: ArmKinematics.Chain
     }
 
     /// Height (m) and pitch (rad) of the base, on robots that are commanded so.
@@ -59,6 +66,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var periodMs: Double
         /// Turned by `--rotate-head-camera`.
         package var isHead: Bool
+        /// The topic carries `sensor_msgs/CompressedImage` with JPEG files instead of raw `rgb8` images.
+        package var isCompressed: Bool?
     }
 
     /// One service call of the way into or out of external control, in order.

@@ -42,6 +42,7 @@ package final class EpisodeUplink: Sendable {
     private let events: EventLog
     private let encoder: ObservationEncoder
     private let thumbnails: ThumbnailTaker?
+    private let handPoses: HandPoses?
     private let logger: Logger
     private let state = Mutex(UplinkTally())
     /// Waits for an operator before a chunk is executed (`--pause-before-chunk`).
@@ -69,6 +70,7 @@ package final class EpisodeUplink: Sendable {
         self.events = events
         self.approval = approval
         self.logger = logger
+        self.handPoses = HandPoses(policy: policy, profile: env.profile)
         self.encoder = ObservationEncoder(configuration: configuration.encoder, policy: policy, profile: env.profile)
         thumbnails = configuration.thumbnailInterval.map { interval in
             let upsideDown = configuration.encoder.rotatesHeadCamera ? env.profile.cameras.filter(\.isHead) : []
@@ -297,7 +299,7 @@ package final class EpisodeUplink: Sendable {
         let fallback = Dictionary(uniqueKeysWithValues: zip(configuration.controlNames, measured))
             .filter { !policy.actionNames.contains($0.key) }
         let whole = try InferenceAnswer.chunk(
-            answer.response,
+            handPoses?.joints(answer.response, from: measured) ?? answer.response,
             requestID: request.requestID,
             order: configuration.controlNames,
             fallback: fallback
@@ -306,7 +308,13 @@ package final class EpisodeUplink: Sendable {
         guard var chunk = shape.selected(whole) else {
             throw RPCError(code: .aborted, message: "--chunk-start \(shape.start) leaves no row of \(whole.rows)")
         }
-        if let approval { await approval() }
+        if let approval {
+            // Standing still for the operator is no starvation, however long it takes.
+            control.commands.push(.pause)
+            await approval()
+            try Task.checkCancellation()
+            control.commands.push(.resume)
+        }
         let isSync = configuration.mode == .sync
         if isSync { chunk = shape.paced(chunk, from: measured, arms: profile.armJoints) }
         control.commands.push(
@@ -315,6 +323,7 @@ package final class EpisodeUplink: Sendable {
                     id: id,
                     chunk: chunk,
                     capturedTick: isSync ? nil : capturedTick + Int64(shape.start * shape.ticksPerRow),
+                    observedTick: capturedTick,
                     measured: measured
                 )
             )

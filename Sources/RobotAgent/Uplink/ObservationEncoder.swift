@@ -89,10 +89,14 @@ package struct ObservationEncoder: Sendable {
         request.maxRows = UInt32(configuration.rows)
         request.noiseSeed = NoiseSeed.of(episode: configuration.seed, observation: index)
         request.images = try policy.images.map { input throws(AgentError) in
-            guard let frame = observation.frames[input.key] else {
+            guard let picture = observation.frames[input.key] else {
                 throw AgentError(.mismatch, "the robot sends no image \"\(input.key)\"")
             }
-            return try image(frame, for: input)
+            do throws(JPEGError) {
+                return try image(picture.decoded(), for: input)
+            } catch {
+                throw AgentError(.unavailable, "image \(input.key) cannot be decoded or encoded", cause: error)
+            }
         }
         return request
     }
@@ -100,7 +104,7 @@ package struct ObservationEncoder: Sendable {
     private func image(
         _ original: CameraFrame,
         for input: PolicyDescription.ImageInput
-    ) throws(AgentError) -> Groot_V1_Image {
+    ) throws(JPEGError) -> Groot_V1_Image {
         var frame = original.resized(width: input.width, height: input.height)
         if configuration.rotatesHeadCamera, headKeys.contains(input.key) { frame = frame.rotated180() }
         if isZeroed(input.key) { frame.pixels = Array(repeating: 0, count: frame.pixels.count) }
@@ -114,12 +118,8 @@ package struct ObservationEncoder: Sendable {
             image.data = Data(frame.pixels)
         case .jpeg(let quality):
             image.encoding = .jpeg
-            do {
-                // An encoder costs microseconds; images of two cameras may be encoded at the same time.
-                image.data = Data(try JPEGEncoder(quality: quality).encode(frame))
-            } catch {
-                throw AgentError(.unavailable, "image \(input.key) cannot be encoded", cause: error)
-            }
+            // An encoder costs microseconds; images of two cameras may be encoded at the same time.
+            image.data = Data(try JPEGEncoder(quality: quality).encode(frame))
         }
         return image
     }

@@ -84,7 +84,15 @@ package enum PolicyMatch {
         }
         compare("state", policy.stateNames, profile.stateNames)
         let claws = ActionComponent.leftClaw.names + ActionComponent.rightClaw.names
-        let arms = ActionComponent.leftArm.names + ActionComponent.rightArm.names
+        let joints = ActionComponent.leftArm.names + ActionComponent.rightArm.names
+        let poses = ActionComponent.leftPose.names + ActionComponent.rightPose.names
+        let commandsPoses = profile.commandsPoses(policy.actionNames)
+        let arms = commandsPoses ? poses : joints
+        if commandsPoses, joints.contains(where: policy.actionNames.contains) {
+            problems.append(
+                "action: checkpoint \(policy.checkpoint) commands joints and hand poses; only one can be followed"
+            )
+        }
         // One claw without the other would leave the other to chance.
         let required = arms + (claws.contains(where: policy.actionNames.contains) ? claws : [])
         compare("action", policy.actionNames, profile.actionNames, required: required)

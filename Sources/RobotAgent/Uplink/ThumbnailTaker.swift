@@ -34,9 +34,10 @@ final class ThumbnailTaker: Sendable {
         guard pace.withLock({ $0.admit(at: now) }) != nil else { return }
         let capturedAt = WallClock.unixNanoseconds() - (now - observation.capturedAt).nanoseconds
         let encoder = JPEGEncoder(quality: Self.quality)
-        for (camera, frame) in observation.frames.sorted(by: { $0.key < $1.key }) {
-            // What cannot be encoded is no picture; the request itself reports it when it matters.
-            guard let jpeg = try? encoder.encode(Self.small(rotated.contains(camera) ? frame.rotated180() : frame)),
+        for (camera, picture) in observation.frames.sorted(by: { $0.key < $1.key }) {
+            // What cannot be decoded or encoded is no picture; the request itself reports it when it matters.
+            guard let frame = try? picture.decoded(),
+                let jpeg = try? encoder.encode(Self.small(rotated.contains(camera) ? frame.rotated180() : frame)),
                 jpeg.count <= Self.maximumBytes
             else { continue }
             var thumbnail = Groot_V1_Thumbnail()

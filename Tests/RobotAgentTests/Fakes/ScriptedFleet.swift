@@ -20,6 +20,9 @@ final class ScriptedFleet: Sendable {
         var offset: Float = 0
         var supportsPrefix = true
         var assignment = Groot_V1_AssignRunConfigResponse()
+        var requests: [Groot_V1_InferRequest] = []
+        var answersFromHome = false
+        var claw: @Sendable (_ inference: Int) -> Float = { _ in 0 }
     }
 
     private let state = Mutex(State())
@@ -57,8 +60,22 @@ final class ScriptedFleet: Sendable {
     /// Inferences asked for so far.
     var inferences: Int { state.withLock { $0.inferences } }
 
-    var inferenceFails: Bool {
+    /// Everything that was asked so far.
+    var requests: [Groot_V1_InferRequest] { state.withLock { $0.requests } }
+    /// Chunks swing around the home pose, whatever state was sent.
+    var answersFromHome: Bool {
+        get { state.withLock { $0.answersFromHome } }
+        set { state.withLock { $0.answersFromHome = newValue } }
+    }
+    /// Command of both claws by number of the inference, counted from 1.
+    var claw: @Sendable (Int) -> Float {
+        get { state.withLock { $0.claw } }
+        set { state.withLock { $0.claw = newValue } }
+    }
+
+    func inferenceFails(_ request: Groot_V1_InferRequest) -> Bool {
         state.withLock { state in
+            state.requests.append(request)
             state.inferences += 1
             return state.failEverySecond && state.inferences % 2 == 1
         }
@@ -176,7 +193,7 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
     }
 
     func infer(request: Groot_V1_InferRequest, context: ServerContext) async throws -> Groot_V1_InferResponse {
-        if fleet.inferenceFails { throw RPCError(code: .resourceExhausted, message: "the queue is full") }
+        if fleet.inferenceFails(request) { throw RPCError(code: .resourceExhausted, message: "the queue is full") }
         guard request.images.count == 2, request.images.allSatisfy({ $0.data.count == 8 * 8 * 3 }),
             request.stateValues.count == 16, request.noiseSeed != 0
         else { throw RPCError(code: .invalidArgument, message: "unexpected observation") }
@@ -189,9 +206,11 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
         response.actionPeriodNs = 100_000_000
         response.batchSize = 1
         let offset = fleet.offset
+        let claw = fleet.claw(fleet.inferences)
+        let base = fleet.answersFromHome ? profile.arm.homeRad + [0, 0] : request.stateValues
         for row in 0..<16 {
-            for (index, value) in request.stateValues.enumerated() {
-                response.values.append(index < 14 ? value + offset + 0.01 * Float(row % 4) : 0)
+            for (index, value) in base.enumerated() {
+                response.values.append(index < 14 ? value + offset + 0.01 * Float(row % 4) : claw)
             }
         }
         return response

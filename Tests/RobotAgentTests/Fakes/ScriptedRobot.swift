@@ -20,6 +20,9 @@ final class ScriptedRobot: Sendable {
         var successAfter = Int.max
         var isChestCameraDead = false
         var isExternal = false
+        var areJointsDead = false
+        var isHeadCameraDead = false
+        var history: [[Double]] = []
     }
 
     private let node: ROSNode
@@ -56,6 +59,16 @@ final class ScriptedRobot: Sendable {
         get { state.withLock { $0.successAfter } }
         set { state.withLock { $0.successAfter = newValue } }
     }
+    /// Every arm command with the claws as they were commanded last, since the last reset of the scene.
+    var history: [[Double]] { state.withLock { $0.history } }
+    var areJointsDead: Bool {
+        get { state.withLock { $0.areJointsDead } }
+        set { state.withLock { $0.areJointsDead = newValue } }
+    }
+    var isHeadCameraDead: Bool {
+        get { state.withLock { $0.isHeadCameraDead } }
+        set { state.withLock { $0.isHeadCameraDead = newValue } }
+    }
     var isChestCameraDead: Bool {
         get { state.withLock { $0.isChestCameraDead } }
         set { state.withLock { $0.isChestCameraDead = newValue } }
@@ -67,11 +80,12 @@ final class ScriptedRobot: Sendable {
         var index = 0
         var nextImage = start
         while !Task.isCancelled {
-            let (pose, claws, isDead) = state.withLock { ($0.pose, $0.claws, $0.isChestCameraDead) }
+            let now = state.withLock { $0 }
+            let (pose, claws) = (now.pose, now.claws)
             let header = ROSHeader(stamp: .now())
             var sensors = SensorsData(header: header, sensorTime: header.stamp)
             sensors.joints.q = [0, 0, 0, 0] + pose + [0, 0]
-            joints.publish(sensors)
+            if !now.areJointsDead { joints.publish(sensors) }
             clawState.publish(
                 LejuClawState(header: header, state: [2, 2], data: EndEffectorData(name: ["l", "r"], position: claws))
             )
@@ -85,8 +99,8 @@ final class ScriptedRobot: Sendable {
                     step: 48,
                     data: Array(repeating: UInt8(index % 256), count: 576)
                 )
-                head.publish(image)
-                if !isDead { chest.publish(image) }
+                if !now.isHeadCameraDead { head.publish(image) }
+                if !now.isChestCameraDead { chest.publish(image) }
                 nextImage = nextImage + .milliseconds(33)
             }
             index += 1
@@ -106,6 +120,7 @@ final class ScriptedRobot: Sendable {
                 for (new, old) in zip(target, last) { state.worstStep = max(state.worstStep, abs(new - old)) }
             }
             state.lastCommand = target
+            state.history.append(target + state.claws)
             state.pose = target
             state.commands += 1
             guard state.episode > 0, state.commands == state.successAfter else { return nil }
@@ -136,6 +151,7 @@ final class ScriptedRobot: Sendable {
                 $0.seed = request.seed
                 $0.commands = 0
                 $0.lastCommand = nil
+                $0.history = []
             }
             return GrootSimResetResponse(success: true, message: "")
         }

@@ -1,11 +1,12 @@
 """A Kuavo 5-W as ROS sees it, for the tests: Debian's rospy, message definitions written down independently.
 
     fake_robot.py master PORT        a real rosmaster
-    fake_robot.py robot OLD|NEW      the robot; ROS_MASTER_URI says where
+    fake_robot.py robot OLD|NEW [compressed]    the robot; ROS_MASTER_URI says where
 
 The robot follows its commands, checks them and prints one JSON object per service call and per second. OLD and NEW are
-the two generations of message and service definitions.
+the two generations of message and service definitions. With `compressed` the chest camera sends JPEG files.
 """
+import base64
 import hashlib
 import json
 import os
@@ -25,6 +26,12 @@ STATES = "int8 kError = -1\nint8 kUnknown = 0\nint8 kMoving = 1\nint8 kReached =
 HOME = [-0.1311, 0.8129, -0.2435, -2.417, 1.3373, 0.4074, 0.9697, -0.1308, -0.8167, 0.2473, -2.4105, -1.335, -0.4048, 0.9716]
 NAMES = ["zarm_%s%d_joint" % (side, joint) for side in "lr" for joint in range(1, 8)]
 DEGREES = 57.29577951308232
+# 16x12 pixels of red 200, green 40, blue 20; written by Pillow.
+RED_JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIU"
+    "FRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/wAARCAAMABADASIA"
+    "AhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAAAAf/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFQEBAQAAAAAAAAAAAAAAAAAABwj/xAAUEQEAAAAAAAAA"
+    "AAAAAAAAAAAA/9oADAMBAAIRAxEAPwCHgBxbb//Z")
 
 
 def message(name, text):
@@ -39,9 +46,9 @@ def service(name, request, response):
 
 
 class Robot:
-    def __init__(self, generation):
+    def __init__(self, generation, is_compressed):
         import rospy
-        from sensor_msgs.msg import Image, JointState
+        from sensor_msgs.msg import CompressedImage, Image, JointState
         self.rospy, self.new = rospy, generation == "NEW"
         rospy.init_node("fake_robot", disable_signals=True)
         self.lock = threading.Lock()
@@ -55,12 +62,13 @@ class Robot:
         self.claw_state = message(
             "kuavo_msgs/lejuClawState", RULE.join([STATES + "Header header\nint8[] state\nendEffectorData data\n" + tail, HEADER, EFFECTOR]))
         claw_command = message("kuavo_msgs/lejuClawCommand", RULE.join(["Header header\nendEffectorData data\n", HEADER, EFFECTOR]))
-        self.image = Image
+        self.image, self.compressed = Image, CompressedImage if is_compressed else None
         self.publishers = {
             "joints": rospy.Publisher("/sensors_data_raw", self.sensors, queue_size=10),
             "claws": rospy.Publisher("/leju_claw_state", self.claw_state, queue_size=10),
             "head": rospy.Publisher("/camera/color/image_raw", Image, queue_size=2),
-            "chest": rospy.Publisher("/chest_cam/color/image_raw", Image, queue_size=2),
+            "chest": rospy.Publisher("/chest_cam/color/image_raw/compressed", CompressedImage, queue_size=2)
+            if is_compressed else rospy.Publisher("/chest_cam/color/image_raw", Image, queue_size=2),
         }
         rospy.Subscriber("/kuavo_arm_traj", JointState, self.commanded)
         rospy.Subscriber("/leju_claw_command", claw_command, self.claw_commanded)
@@ -138,6 +146,9 @@ class Robot:
                 picture = self.image(height=12, width=16, encoding="rgb8", step=48, data=bytes([index % 256]) * 576)
                 picture.header.stamp = now
                 self.publishers["head"].publish(picture)
+                if self.compressed:
+                    picture = self.compressed(format="rgb8; jpeg compressed bgr8", data=RED_JPEG)
+                    picture.header.stamp = now
                 self.publishers["chest"].publish(picture)
             if index % 100 == 0:
                 self.summary()
@@ -158,4 +169,4 @@ if sys.argv[1] == "master":
     rosmaster.main.rosmaster_main(["rosmaster", "--core", "-p", sys.argv[2]])
 else:
     os.environ.setdefault("ROS_HOSTNAME", "127.0.0.1")
-    Robot(sys.argv[2]).run()
+    Robot(sys.argv[2], "compressed" in sys.argv).run()
