@@ -30,9 +30,12 @@ compare: build ## The table of modes: the same scenes in sync, async, rtc, measu
 bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop, 31 min (ROW_SECONDS=300 RESUME=1)
 	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS)) $(if $(RESUME),--resume)
 
-bench-delay: build ## Success with network delay for async, sync, rtc (EPISODES=40 DELAYS=0,400 MODES=rtc THRESHOLD=0.5 RESUME=1)
+bench-images: build ## Bytes of image encodings, and how the policy's answers change
+	@python3 scripts/bench_images.py
+
+bench-delay: build ## Success with network delay for async, sync, rtc (EPISODES=40 DELAYS=0,400 MODES=rtc THRESHOLD=0.5 OPTIONS=... RESUME=1)
 	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) \
-		$(if $(DELAYS),--delays $(DELAYS)) $(if $(THRESHOLD),--threshold $(THRESHOLD)) $(if $(RESUME),--resume)
+		$(if $(DELAYS),--delays $(DELAYS)) $(if $(THRESHOLD),--threshold $(THRESHOLD)) $(if $(OPTIONS),--options="$(OPTIONS)") $(if $(RESUME),--resume)
 
 bench-settings: build ## What each setting of docs/operations/tuning.md does, one change at a time (EPISODES=6 per setting)
 	@python3 scripts/bench_settings.py $(if $(EPISODES),--episodes $(EPISODES))
@@ -70,4 +73,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-delay bench-settings bench-gateway bench-store bench-worker fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-settings bench-gateway bench-store bench-worker fuzz test lint format train generate clean package

@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ class Bench:
         self.link: Netem | Relay = Relay() if arguments.relay else open_link()
         self.lock = threading.Lock()
         self.settings = {"threshold": arguments.threshold, "loss": arguments.loss, "link": self.link.name,
-                         "options": arguments.option}  # fmt: skip
+                         "options": arguments.options}  # fmt: skip
         self.results = {"settings": self.settings, "episodes": {}}
         if arguments.resume and RESULTS.exists():
             kept = json.loads(RESULTS.read_text())
@@ -117,7 +118,7 @@ class Bench:
             "--gateway", self.address, "--ros-master", f"http://127.0.0.1:{self.fleet.master_ports[robot]}",
             "--state-dir", str(self.fleet.state / f"agent-{name}"), "--mode", mode, "--episodes", str(count),
             "--seed", str(seed), "--chunk-size-threshold", self.arguments.threshold,
-            "--no-run-config", "--json", *self.arguments.option, stdout=subprocess.PIPE, wrapper=self.link.wrapper,
+            "--no-run-config", "--json", *shlex.split(self.arguments.options), stdout=subprocess.PIPE, wrapper=self.link.wrapper,
         )  # fmt: skip
         watchdog = threading.Timer(EPISODE_LIMIT * count + 60, child.process.kill)
         watchdog.start()
@@ -149,7 +150,7 @@ class Bench:
 
     def table(self) -> str:
         arguments = self.arguments
-        load = f"{arguments.robots} robots at once, {os.cpu_count()} processors, --chunk-size-threshold {arguments.threshold}"
+        load = f"{arguments.robots} robots at once, {os.cpu_count()} processors, --chunk-size-threshold {arguments.threshold} {arguments.options}".rstrip()
         lines = [
             f"Link: {self.link.name}; {100 * arguments.loss:g} % loss in each direction except in the row without delay. {load}.",
             "",
@@ -204,7 +205,7 @@ def main() -> int:
                         type=lambda text: [int(part) for part in text.split(",")])  # fmt: skip
     parser.add_argument("--loss", type=float, default=0.01, help="share of lost packets, each way")
     parser.add_argument("--threshold", default="auto", help="--chunk-size-threshold of async and rtc")
-    parser.add_argument("--option", action="append", default=[], help="one more flag of groot-agent; may be repeated")
+    parser.add_argument("--options", default="", help='more flags of groot-agent, e.g. "--image-encoding jpeg:90"')
     parser.add_argument("--resume", action="store_true", help="keep the episodes that were measured before")
     parser.add_argument("--relay", action="store_true", help="the TCP relay even where tc netem works")
     bench = Bench(parser.parse_args())

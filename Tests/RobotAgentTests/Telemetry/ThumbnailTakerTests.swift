@@ -23,7 +23,7 @@ struct ThumbnailTakerTests {
         let frame = try #require(CameraFrame(width: 640, height: 480, pixels: pixels))
         let small = try #require(CameraFrame(width: 64, height: 32, pixels: Array(repeating: 9, count: 64 * 32 * 3)))
         let observation = ObservationBuffers.Aligned(
-            frames: ["head": frame, "left": frame, "tiny": small],
+            frames: ["head": .pixels(frame), "left": .pixels(frame), "tiny": .pixels(small)],
             state: [],
             capturedAt: .now(),
             stamp: 1,
