@@ -30,6 +30,9 @@ compare: build ## The table of modes: the same scenes in sync, async, rtc, measu
 bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop, 31 min (ROW_SECONDS=300 RESUME=1)
 	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS)) $(if $(RESUME),--resume)
 
+bench-worker: build ## CPU and memory of the worker around an inference, and what batching gains
+	@/usr/bin/python3 scripts/bench_worker.py
+
 bench-images: build ## Bytes of image encodings, and how the policy's answers change
 	@python3 scripts/bench_images.py
 
