@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from bench_agent import write
@@ -38,6 +39,30 @@ SEEDS_PER_ROBOT = 1000
 EPISODE_LIMIT = 180
 # An agent that ends without a finished episode this often in a row will not do better.
 FRUITLESS_STARTS = 3
+
+
+def episodes(
+    fleet: Fleet, gateway: str, robot: int, mode: str, count: int, seed: int, options: list[str], wrapper: list[str] | None = None
+) -> Iterator[dict]:
+    """The reports of one run of a robot's agent, as its episodes finish; fewer when the safety gate ended the run."""
+    name = fleet.robot_name(robot)
+    child = fleet.start(
+        f"agent-{name}", "groot-agent",
+        "--robot", name, "--task", f"Depalletize the {COLOURS[robot % len(COLOURS)]} box",
+        "--gateway", gateway, "--ros-master", f"http://127.0.0.1:{fleet.master_ports[robot]}",
+        "--state-dir", str(fleet.state / f"agent-{name}"), "--mode", mode, "--episodes", str(count), "--seed", str(seed),
+        "--no-run-config", "--json", *options, stdout=subprocess.PIPE, wrapper=wrapper,
+    )  # fmt: skip
+    watchdog = threading.Timer(EPISODE_LIMIT * count + 60, child.process.kill)
+    watchdog.start()
+    try:
+        for line in child.process.stdout:
+            if line.startswith(b"{"):
+                yield json.loads(line)
+    finally:
+        watchdog.cancel()
+        child.stop(budget=20)
+        fleet.children.remove(child)
 
 
 class Bench:
@@ -93,12 +118,13 @@ class Bench:
         share = len(range(robot, self.arguments.episodes, self.arguments.robots))
         with self.lock:
             done = {episode["seed"] for episode in self.cell(delay, mode)}
+        options = ["--chunk-size-threshold", self.arguments.threshold, *shlex.split(self.arguments.options)]
         fruitless = 0
         while missing := [seed for seed in range(first, first + share) if seed not in done]:
             # What is missing is a tail, unless a run was interrupted between two others.
             run = [seed for seed in missing if seed - missing[0] == missing.index(seed)]
             finished = 0
-            for episode in self.agent(robot, mode, run[0], len(run)):
+            for episode in episodes(self.fleet, self.address, robot, mode, len(run), run[0], options, self.link.wrapper):
                 done.add(episode["seed"])
                 finished += 1
                 self.took(delay, mode, episode)
@@ -108,28 +134,6 @@ class Bench:
                 self.took(delay, mode, {"seed": run[0], "outcome": "aborted", "reason": "the agent finished no episode",
                                         "ticks": 0, "starved_ticks": 0, "duration_s": 0})  # fmt: skip
                 fruitless = 0
-
-    def agent(self, robot: int, mode: str, seed: int, count: int):
-        """The episodes of one run of the agent, as they finish."""
-        name = self.fleet.robot_name(robot)
-        child = self.fleet.start(
-            f"agent-{name}", "groot-agent",
-            "--robot", name, "--task", f"Depalletize the {COLOURS[robot % len(COLOURS)]} box",
-            "--gateway", self.address, "--ros-master", f"http://127.0.0.1:{self.fleet.master_ports[robot]}",
-            "--state-dir", str(self.fleet.state / f"agent-{name}"), "--mode", mode, "--episodes", str(count),
-            "--seed", str(seed), "--chunk-size-threshold", self.arguments.threshold,
-            "--no-run-config", "--json", *shlex.split(self.arguments.options), stdout=subprocess.PIPE, wrapper=self.link.wrapper,
-        )  # fmt: skip
-        watchdog = threading.Timer(EPISODE_LIMIT * count + 60, child.process.kill)
-        watchdog.start()
-        try:
-            for line in child.process.stdout:
-                if line.startswith(b"{"):
-                    yield json.loads(line)
-        finally:
-            watchdog.cancel()
-            child.stop(budget=20)
-            self.fleet.children.remove(child)
 
     def run(self) -> None:
         arguments = self.arguments

@@ -1,6 +1,6 @@
 """`make bench-settings`: what each setting of docs/operations/tuning.md does, one change at a time.
 
-The same seeded scenes per row, over a link with a round trip of its own (relay of bench_delay.py). Every cell of the table
+The same seeded scenes per row, over a link with a round trip of its own (relay of late_link.py). Every cell of the table
 is comparable with the row "as delivered" of the same run, and only with that.
 """
 
@@ -12,9 +12,10 @@ import statistics
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from bench_delay import FIRST_SEED, Relay, episodes
+from bench_delay import FIRST_SEED, episodes
 from demo import say
 from fleet import ROOT, Child, Fleet
+from late_link import Relay
 
 STATE = ROOT / ".state" / "bench-settings"
 AGENT = (
@@ -37,7 +38,10 @@ def measured(fleet: Fleet, relay: Relay, count: int, options: list[str]) -> list
     rest = [] if "--mode" in options else options
     share = -(-count // fleet.robots)
     with ThreadPoolExecutor(fleet.robots) as pool:
-        found = pool.map(lambda cell: episodes(fleet, relay, cell, mode, share, FIRST_SEED + 1000 * cell, rest), range(fleet.robots))
+        address = relay.address(fleet.gateway_port)
+        found = pool.map(
+            lambda cell: list(episodes(fleet, address, cell, mode, share, FIRST_SEED + 1000 * cell, rest)), range(fleet.robots)
+        )
         return [episode for group in found for episode in group]
 
 
@@ -91,8 +95,8 @@ def main() -> int:
         for index in range(arguments.robots):
             fleet.start_simulator(index)
         fleet.wait_ready(gateway, fleet.gateway_admin)
-        relay = Relay(fleet.gateway_port)
-        relay.delay = arguments.delay / 1000
+        relay = Relay()
+        relay.set(arguments.delay / 1000, 0)
         for name, options in AGENT:
             rows.append(row(fleet, name, measured(fleet, relay, arguments.episodes, options)))
             say(rows[-1])
