@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
 import sys
@@ -56,6 +58,33 @@ def follow(agents: list[Child]) -> None:
             print(f"    {agent.name.removeprefix('agent-'):4s} {status_of(agent)}", flush=True)
 
 
+class CellCost:
+    """Processor time of the simulated cells while robots move: physics and rendering, and the whole process."""
+
+    def __init__(self, simulators: list[Child]) -> None:
+        self.simulators = simulators
+        self.began = time.monotonic()
+        self.start = self.seconds()
+
+    def seconds(self) -> tuple[float, float]:
+        """Nanosecond clocks of the kernel's scheduler, summed: named threads, all threads."""
+        work = whole = 0.0
+        for simulator in self.simulators:
+            for task in pathlib.Path(f"/proc/{simulator.process.pid}/task").glob("*"):
+                with contextlib.suppress(OSError):
+                    seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
+                    whole += seconds
+                    if (task / "comm").read_text().strip() in ("physics", "cameras"):
+                        work += seconds
+        return work, whole
+
+    def summary(self) -> str:
+        share = (time.monotonic() - self.began) * len(self.simulators)
+        work, whole = (now - then for now, then in zip(self.seconds(), self.start))
+        return (f"a simulated cell took {work / share:.3f} of a processor core for physics and rendering, "
+                f"{whole / share:.3f} with ROS")  # fmt: skip
+
+
 def check(fleet: Fleet, agents: list[Child], since: float, robots: int) -> list[str]:
     """What did not happen; empty when everything did."""
     problems = [
@@ -103,6 +132,7 @@ def run(robots: int, keep: bool) -> int:
         print(f"    {len(simulators)} cells started", flush=True)
 
         since = time.time() - 1
+        cost = CellCost(simulators)
         say("one episode per robot")
         agents = []
         for index in range(robots):
@@ -110,6 +140,7 @@ def run(robots: int, keep: bool) -> int:
             agents.append(fleet.start_agent(index, task, "--episodes", "1", "--seed", str(1000 + index)))
             print(f'    {fleet.robot_name(index):4s} "{task}"', flush=True)
         follow(agents)
+        say(cost.summary())
 
         say("episode metrics, as PostgreSQL has them")
         query = QUERY.format(since=f"{since:.0f}")

@@ -91,7 +91,11 @@ class DashboardTests(unittest.TestCase):
         self.assertEqual(problems, [], "the browser's console")
 
     def open(self, page, wait_for):
-        self.browser.get(f"{self.base}/dashboard#/{page}")
+        address = f"{self.base}/dashboard#/{page}"
+        if self.browser.current_url != address:
+            # What is waited for has to be the new page's.
+            self.browser.execute_script("document.querySelector('main')?.replaceChildren()")
+        self.browser.get(address)
         return eventually(f"{wait_for} on {page}", lambda: self.browser.find_elements(By.CSS_SELECTOR, wait_for), 15)
 
     def main(self):

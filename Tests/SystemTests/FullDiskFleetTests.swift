@@ -78,6 +78,17 @@ struct FullDiskFleetSerialTests {
             .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) } ?? 0
     }
 
+    /// Everything that waited is sent, and robots still work.
+    private func caughtUp(_ scene: FaultScene) async throws {
+        try await scene.finished(1, within: .seconds(60))
+        for robot in scene.robots {
+            try await eventually(within: .seconds(60), "\(robot.name) catches up: \(robot.agent?.lastLines() ?? "")") {
+                // What is happening right now waits a moment for company.
+                await metric(scene, robot, "groot_agent_spool_waiting") < 20
+            }
+        }
+    }
+
     @Test(.enabled(if: mayMount, "this process may not mount file systems"), .timeLimit(.minutes(6)))
     func aFullDiskUnderTheSpoolsCostsTheOldestDetailsAndNoEpisode() async throws {
         let fleet = try FleetFixture()
@@ -88,12 +99,13 @@ struct FullDiskFleetSerialTests {
             try scene.startAgent(robot, ["--record", recordings, "--thumbnail-interval", "500ms"])
         }
         try await scene.finished(1, within: .seconds(120))
-        // The database hangs: everything stays on the robots, whose disk has room for a few seconds.
+        // The database hangs: everything stays on the robots, and something else takes all room on their disk.
         let stopped = scene.postgres
         for id in stopped { kill(id, SIGSTOP) }
-        try disk.fill(leaving: 16 << 10)
         for robot in scene.robots {
             try await eventually(within: .seconds(120), "\(robot.name) gives up thumbnails, then details") {
+                // What the spools give up is taken at once, too.
+                try disk.fill(leaving: 0)
                 let thumbnails = await metric(scene, robot, #"groot_agent_spool_lost{kind="thumbnail"}"#)
                 let inferences = await metric(scene, robot, #"groot_agent_spool_lost{kind="inference"}"#)
                 return thumbnails > 0 && inferences > 0
@@ -109,7 +121,7 @@ struct FullDiskFleetSerialTests {
         try disk.makeRoom()
         for id in stopped { kill(id, SIGCONT) }
         try await scene.ready(scene.gateway, fleet.gatewayAdmin)
-        try await scene.finished(1, within: .seconds(60))
+        try await caughtUp(scene)
         try await scene.account(mayLose: true)
         let counted = try fleet.query(
             """
@@ -177,7 +189,7 @@ struct FullDiskFleetSerialTests {
         #expect(scene.gateway.isRunning, "\(scene.gateway.lastLines())")
         try disk.makeRoom()
         try await scene.ready(scene.gateway, fleet.gatewayAdmin)
-        try await scene.finished(1, within: .seconds(60))
+        try await caughtUp(scene)
         try await scene.account()
     }
 }

@@ -17,9 +17,10 @@ final class LoopThread: Sendable {
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let thread = Thread { [self] in
+                    // Here, not before the start: only a running thread takes a name, which tools like top then show.
+                    Thread.current.name = name
                     continuation.resume(with: Result { try body(self) })
                 }
-                thread.name = name
                 thread.start()
             }
         } onCancelOrGracefulShutdown: { [self] in
