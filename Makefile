@@ -27,8 +27,8 @@ evaluate: build ## Success of the policy through the full stack, per colour and 
 compare: build ## The table of modes: the same scenes in sync, async, rtc, measured (EPISODES=10 MODES=async,rtc)
 	@python3 scripts/compare.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
 
-bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop, 31 min (ROW_SECONDS=300 RESUME=1)
-	@python3 scripts/bench_agent.py $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS)) $(if $(RESUME),--resume)
+bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop, 31 min (ROW_SECONDS=300 TOGETHER=1 RESUME=1)
+	@python3 scripts/bench_agent.py $(if $(TOGETHER),--together) $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS)) $(if $(RESUME),--resume)
 
 bench-worker: build ## CPU and memory of the worker around an inference, and what batching gains
 	@/usr/bin/python3 scripts/bench_worker.py
