@@ -33,7 +33,10 @@ struct CameraLoop: Sendable {
             guard let snapshot = cell.snapshot.peek() else { continue }
             guard let renderer else {
                 // Takes a while, so it is done before anybody asks; the next round draws a fresh snapshot.
-                renderer = try CameraRenderer(scene: snapshot.scene, pristine: pristine)
+                let fresh = try CameraRenderer(scene: snapshot.scene, pristine: pristine)
+                // The first pictures make Mesa compile its shaders.
+                _ = fresh.render(cameras.map(\.name), positions: snapshot.positions, width: width, height: height)
+                renderer = fresh
                 drawn = snapshot.scene
                 continue
             }
