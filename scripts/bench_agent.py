@@ -2,7 +2,8 @@
 without real-time rights, beside a Python loop written the way the guide's client is (work, then sleep what is left).
 
 Six rows of five minutes. One after the other takes 31 minutes; with `--together` (TOGETHER=1) the three loops of a condition
-run at once, 11 minutes in all: each needs a hundredth of a core, so they meet seldom, and never in the agent's favour.
+run at once, 11 minutes in all: each needs a hundredth of a core, so they meet seldom; where they do, the loop with
+real-time rights goes first.
 Each finished row goes to .state/bench-agent.json at once; `--resume` (RESUME=1) measures only what is missing there.
 The table goes to .state/bench-agent.md.
 """
