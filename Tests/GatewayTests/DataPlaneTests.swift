@@ -67,12 +67,19 @@ struct DataPlaneTests {
     @Test(arguments: [.refuse, .status(14), .http(503)] as [ScriptedWorker.Behaviour])
     func refusalsGoToTheOtherWorker(_ behaviour: ScriptedWorker.Behaviour) async throws {
         try await withGateway(2) { gateway, workers in
-            workers[0].change { $0.behaviour = behaviour }
+            // Whoever is chosen while nothing is known of either is the one that refuses from now on.
+            let chosen = try #require(Int(try await gateway.infer(50_000).text.dropFirst()))
+            workers[chosen].change { $0.behaviour = behaviour }
+            let before = workers[chosen].requestCount
+            for _ in 0..<30 where workers[chosen].requestCount == before {
+                let response = try await gateway.infer(50_000)
+                #expect(response.text == "w\(1 - chosen)")
+            }
             for _ in 0..<10 {
                 let response = try await gateway.infer(50_000)
-                #expect(response.text == "w1")
+                #expect(response.text == "w\(1 - chosen)" && response.headers["groot-attempts"] == "1")
             }
-            #expect(workers[0].requestCount == 1, "the penalty keeps it out")
+            #expect(workers[chosen].requestCount == before + 1, "the penalty keeps it out")
         }
     }
 
