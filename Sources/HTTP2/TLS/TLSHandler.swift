@@ -47,11 +47,14 @@ final class TLSHandler: ChannelDuplexHandler {
         session.receive(unwrapInboundIn(data))
         do throws(HTTP2Error) {
             if case .handshaking = state { try proceed(context) }
-            guard case .open = state else { return }
-            switch try session.read(context.channel.allocator) {
-            case .plaintext(let plaintext): context.fireChannelRead(wrapInboundOut(plaintext))
-            case .nothing: break
-            case .end: context.close(promise: nil)
+            while case .open = state {
+                switch try session.read(context.channel.allocator) {
+                case .plaintext(let plaintext): context.fireChannelRead(wrapInboundOut(plaintext))
+                case .nothing: return
+                case .end:
+                    context.close(promise: nil)
+                    return
+                }
             }
         } catch {
             fail(error, context)

@@ -10,6 +10,8 @@ final class TLSSession {
     var output = ByteBuffer()
     private let ssl: OpaquePointer
     private let context: TLSContext
+    /// Largest buffer of plaintext: of the size of four records, and below what malloc takes from the kernel each time.
+    private static let pieceSize = 64 << 10
     /// Ciphertext from the socket that the library has not asked for yet.
     private var input = ByteBuffer()
 
@@ -93,15 +95,19 @@ final class TLSSession {
         case end
     }
 
-    /// Decrypts everything that is there.
+    /// Decrypts up to a piece of what is there. Called again until it finds nothing.
+    ///
+    /// Pieces, because bodies are held as slices of them until they are answered: one buffer for all that arrived would
+    /// be rounded up to twice its size, and what stays empty of it would be held too.
     func read(_ allocator: ByteBufferAllocator) throws(HTTP2Error) -> Reading {
-        guard input.readableBytes > 0 else { return .nothing }
-        // Plaintext is never longer than its ciphertext, but one record may have begun in an earlier piece.
-        var plaintext = allocator.buffer(capacity: input.readableBytes + 16 << 10)
-        while true {
+        let waiting = input.readableBytes + Int(unsafe SSL_pending(ssl))
+        guard waiting > 0 else {
+            return unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0 ? .end : .nothing
+        }
+        var plaintext = allocator.buffer(capacity: min(waiting, Self.pieceSize))
+        while plaintext.writableBytes > 0 {
             var failure: Int32 = SSL_ERROR_NONE
-            let room = max(plaintext.writableBytes, 16 << 10)
-            unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
+            unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: plaintext.writableBytes) { space in
                 var count = 0
                 let result = unsafe SSL_read_ex(ssl, space.baseAddress, space.count, &count)
                 if result != 1 { failure = unsafe SSL_get_error(ssl, result) }
@@ -117,6 +123,7 @@ final class TLSSession {
                 throw HTTP2Error(.tls, "TLS from the peer is broken: \(TLSErrorQueue.drain() ?? "error \(failure)")")
             }
         }
+        return .plaintext(plaintext)
     }
 
     /// Encrypts; the result is in `output`.
@@ -170,6 +177,8 @@ final class TLSSession {
             unsafe space.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
             return count
         }
+        // The channel reads into the same memory again once nobody else holds it.
+        if input.readableBytes == 0 { input = ByteBuffer() }
         return count
     }
 
