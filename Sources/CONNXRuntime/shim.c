@@ -34,7 +34,7 @@ int groot_ort_open(const char *path, uint32_t newest, groot_ort_library *out, ch
         return -1;
     }
     out->version = base->get_version();
-    for (uint32_t version = newest_of(out->version, newest); version >= 1; version--) {
+    for (uint32_t version = newest_of(out->version, newest); version >= groot_ort_oldest; version--) {
         const groot_ort_api *api = base->get_api(version);
         if (api != NULL) {
             out->handle = handle;
@@ -43,6 +43,7 @@ int groot_ort_open(const char *path, uint32_t newest, groot_ort_library *out, ch
             return 0;
         }
     }
-    snprintf(problem, problem_bytes, "version %s hands out no table from %u down to 1", out->version, newest);
+    snprintf(problem, problem_bytes, "version %s hands out no table from %u down to %d; take 1.%d or later",
+             out->version, newest, groot_ort_oldest, groot_ort_oldest);
     return -1;
 }

@@ -10,6 +10,9 @@ package enum MetadataKey {
     package static let robotClass = "groot-robot-class"
     /// Milliseconds until the robot has no motion left, at the moment of sending.
     package static let runway = "groot-runway-ms"
+    /// Whole milliseconds between two rows of a chunk as the robot executes them; the worker reports a checkpoint
+    /// that was made for another rate.
+    package static let actionPeriod = "groot-action-period-ms"
     /// Counts observations of one episode.
     package static let observation = "groot-observation"
     /// One id from robot to database.

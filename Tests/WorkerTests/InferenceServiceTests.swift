@@ -190,6 +190,48 @@ struct InferenceServiceTests {
     }
 
     @Test
+    func `a robot of another rate is answered, and counted`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            let counted = "groot_worker_rate_mismatches_total"
+            _ = try await worker.inference.infer(.tiny(), metadata: ["groot-action-period-ms": "100"])
+            #expect(worker.metric(counted) == "0")
+            let answer = try await worker.inference.infer(.tiny(), metadata: ["groot-action-period-ms": "33"])
+            #expect(answer.rows == 4)
+            #expect(worker.metric(counted) == "1")
+            let error = await #expect(throws: RPCError.self) {
+                _ = try await worker.inference.infer(.tiny(), metadata: ["groot-action-period-ms": "0"])
+            }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
+    @Test
+    func `wrong camera, wrong state length and NaN are refused, and say what was expected`() async throws {
+        try await WorkerHarness.run(load: Self.load) { worker in
+            try await serving(worker)
+            var request = Groot_V1_InferRequest.tiny()
+            request.images[0].key = "observation.images.c"
+            await refused(worker, request, .invalidArgument, "observation.images.a")
+            request = .tiny()
+            request.stateValues = [3, 1]
+            await refused(worker, request, .invalidArgument, "3 state names but 2 state values")
+            request.stateNames = ["claw", "left"]
+            await refused(
+                worker,
+                request,
+                .invalidArgument,
+                #"Expected: ["left", "right", "claw"]. Got: ["claw", "left"]"#
+            )
+            request = .tiny()
+            request.stateValues[1] = .nan
+            await refused(worker, request, .invalidArgument, "State left is nan, not a finite number")
+            #expect(worker.metric("groot_worker_requests_total{outcome=\"badRequest\"}") == "4")
+            #expect(try await worker.inference.infer(.tiny()).rows == 4)
+        }
+    }
+
+    @Test
     func `describe tells the policy`() async throws {
         try await WorkerHarness.run(load: Self.load) { worker in
             try await serving(worker)
@@ -198,6 +240,7 @@ struct InferenceServiceTests {
             let description = try PolicyDescription(try #require(answer.policies.first))
             #expect(description.stateNames == ["left", "right", "claw"])
             #expect(description.runtime == "onnx")
+            #expect(answer.policies.first?.runtimeVersion.contains("on the CPU") == true)
             #expect(description.maxBatch == 2)
             #expect(description.batchTimes.map(\.batch) == [1, 2])
             #expect(description.batchTimes.allSatisfy { $0.infer > .zero })

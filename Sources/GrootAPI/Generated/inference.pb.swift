@@ -197,6 +197,10 @@ package nonisolated struct Groot_V1_Policy: Sendable {
 
   package var batchTimes: [Groot_V1_BatchTime] = []
 
+  /// For people: version and device, and why it is not the device that was asked for, e.g. "ONNX Runtime 1.32.0
+  /// (table 32) on the CPU (--device auto: the library offers CPUExecutionProvider)".
+  package var runtimeVersion: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -530,7 +534,7 @@ nonisolated extension Groot_V1_Feature: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Policy"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}checkpoint\0\u{3}policy_type\0\u{1}sha256\0\u{1}runtime\0\u{1}inputs\0\u{1}output\0\u{3}chunk_size\0\u{3}action_period_ns\0\u{3}supports_prefix\0\u{3}max_task_bytes\0\u{3}max_batch\0\u{3}batch_times\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}checkpoint\0\u{3}policy_type\0\u{1}sha256\0\u{1}runtime\0\u{1}inputs\0\u{1}output\0\u{3}chunk_size\0\u{3}action_period_ns\0\u{3}supports_prefix\0\u{3}max_task_bytes\0\u{3}max_batch\0\u{3}batch_times\0\u{3}runtime_version\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -550,6 +554,7 @@ nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 10: try { try decoder.decodeSingularUInt32Field(value: &self.maxTaskBytes) }()
       case 11: try { try decoder.decodeSingularUInt32Field(value: &self.maxBatch) }()
       case 12: try { try decoder.decodeRepeatedMessageField(value: &self.batchTimes) }()
+      case 13: try { try decoder.decodeSingularStringField(value: &self.runtimeVersion) }()
       default: break
       }
     }
@@ -596,6 +601,9 @@ nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.batchTimes.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.batchTimes, fieldNumber: 12)
     }
+    if !self.runtimeVersion.isEmpty {
+      try visitor.visitSingularStringField(value: self.runtimeVersion, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -612,6 +620,7 @@ nonisolated extension Groot_V1_Policy: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.maxTaskBytes != rhs.maxTaskBytes {return false}
     if lhs.maxBatch != rhs.maxBatch {return false}
     if lhs.batchTimes != rhs.batchTimes {return false}
+    if lhs.runtimeVersion != rhs.runtimeVersion {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -105,6 +105,7 @@ package struct GatewayLink: Sendable {
         metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
         metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
         metadata.addString(request.requestID, forKey: MetadataKey.requestID)
+        metadata.addString("\(Int64(PolicyMatch.rowPeriod.milliseconds))", forKey: MetadataKey.actionPeriod)
         if let robotClass { metadata.addString(robotClass, forKey: MetadataKey.robotClass) }
         return try await Groot_V1_Inference.Client(wrapping: client)
             .infer(request, metadata: metadata, options: options) { response in

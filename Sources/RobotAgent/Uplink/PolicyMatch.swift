@@ -2,6 +2,9 @@ package import GrootCore
 
 /// Checks by name that a checkpoint and a robot belong together; both lists go into the message.
 package enum PolicyMatch {
+    /// Time between two rows of a chunk as this agent executes them.
+    package static let rowPeriod = Duration.milliseconds(100)
+
     /// The policy that the run uses.
     ///
     /// - Parameter checkpoint: selector of the user; nil when the workers serve exactly one.
@@ -104,9 +107,10 @@ package enum PolicyMatch {
                     + "robot \(profile.name) has [\(profile.cameras.map(\.key).joined(separator: ", "))]"
             )
         }
-        if policy.actionPeriod != .milliseconds(100) {
+        if policy.actionPeriod != rowPeriod {
             problems.append(
-                "action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of 100 ms rows"
+                "action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of"
+                    + " \(Int(rowPeriod.milliseconds)) ms rows"
             )
         }
         if let chunkSize, chunkSize > policy.chunkSize {

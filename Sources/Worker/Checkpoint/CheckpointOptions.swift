@@ -22,8 +22,12 @@ package struct CheckpointOptions: Sendable {
     package var python: String
     /// A Python file that loads the policy instead of LeRobot (see Python/child.py).
     package var adapter: String?
-    /// `auto`, `cpu`, `cuda`, `cuda:1`, `mps`: for LeRobot.
+    /// `auto`, `cpu`, `cuda`, `cuda:1`; for ONNX also `tensorrt`, for LeRobot `mps`.
     package var device: String
+    /// Folder of TensorRT's engines; nil is the cache folder of the service or the user.
+    package var engineCache: String?
+    /// Bound tensors in memory that the session's device allocates, as on a GPU. On the CPU only to try that path.
+    package var stagesTensors = false
     /// `torch.compile` before CUDA graphs are captured: minutes of loading for some per cent.
     package var compile: Bool
     /// A LeRobot data set (`meta/info.json` or the folder above) that names states and actions and tells the rate.
@@ -43,6 +47,7 @@ package struct CheckpointOptions: Sendable {
         python: String = "python3",
         adapter: String? = nil,
         device: String = "auto",
+        engineCache: String? = nil,
         compile: Bool = false,
         dataset: String? = nil,
         rowsPerSecond: Double? = nil,
@@ -59,6 +64,7 @@ package struct CheckpointOptions: Sendable {
         self.python = python
         self.adapter = adapter
         self.device = device
+        self.engineCache = engineCache
         self.compile = compile
         self.dataset = dataset
         self.rowsPerSecond = rowsPerSecond

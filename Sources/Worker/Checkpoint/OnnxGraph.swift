@@ -28,6 +28,20 @@ package enum OnnxGraph {
         return specs
     }
 
+    /// The graph's own inputs in its own order and precision, with the description's sizes where the graph leaves them
+    /// free; the batch stays free.
+    static func bound(_ inputs: [TensorSpec], of policy: PolicyDescription) -> [TensorSpec] {
+        let wanted = Self.inputs(of: policy)
+        return inputs.map { found in
+            let shape = wanted.first { $0.name == found.name }?.shape ?? found.shape
+            return TensorSpec(
+                name: found.name,
+                elementType: found.elementType,
+                shape: zip(found.shape, shape).map { $0 ?? $1 }
+            )
+        }
+    }
+
     package static func output(of policy: PolicyDescription) -> TensorSpec {
         TensorSpec(name: action, elementType: .float32, shape: [nil, policy.chunkSize, policy.actionNames.count])
     }

@@ -35,8 +35,20 @@ struct CheckpointFlags: ParsableArguments {
     @Option(help: "Python file that loads the policy instead of LeRobot; see docs/worker.md.")
     var pythonPolicy: String?
 
-    @Option(help: "Device of LeRobot policies: auto, cpu, cuda, cuda:1, mps (default auto).")
+    @Option(
+        help: """
+            Device: auto, cpu, cuda, cuda:1 (default auto); ONNX also tensorrt, tensorrt:1, LeRobot also mps. auto takes \
+            the CPU when there is no GPU.
+            """
+    )
     var device: String?
+
+    @Option(
+        help: """
+            Folder in which TensorRT keeps its engines (default: tensorrt in CACHE_DIRECTORY or in ~/.cache/groot-worker).
+            """
+    )
+    var engineCache: String?
 
     @Flag(help: "torch.compile LeRobot policies: minutes of loading for some per cent of speed.")
     var compile = false
@@ -85,6 +97,7 @@ struct CheckpointFlags: ParsableArguments {
             python: python ?? "python3",
             adapter: pythonPolicy,
             device: device ?? "auto",
+            engineCache: engineCache,
             compile: compile,
             dataset: dataset,
             rowsPerSecond: fps,

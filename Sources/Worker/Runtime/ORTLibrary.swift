@@ -16,7 +16,7 @@ final class ORTLibrary: @unchecked Sendable {
     let apiVersion: Int
     let path: String
 
-    var api: groot_ort_api { unsafe table.pointee }
+    var api: UnsafePointer<groot_ort_api> { unsafe table }
 
     /// - Throws: `runtimeMissing` with the loader's own words.
     init(path: String) throws(WorkerError) {
@@ -36,8 +36,21 @@ final class ORTLibrary: @unchecked Sendable {
     /// Turns a status into an error and releases it at once.
     func check(_ status: OpaquePointer?, _ doing: @autoclosure () -> String) throws(WorkerError) {
         guard let status = unsafe status else { return }
-        let text = unsafe api.get_error_message(status).map { unsafe String(cString: $0) } ?? "no reason given"
-        unsafe api.release_status(status)
+        let text = unsafe api.pointee.get_error_message(status).map { unsafe String(cString: $0) } ?? "no reason given"
+        unsafe api.pointee.release_status(status)
         throw WorkerError(.inferenceFailed, "ONNX Runtime failed to \(doing()): \(text)")
+    }
+
+    /// The execution providers of this library, best first, e.g. `CUDAExecutionProvider`.
+    func providers() throws(WorkerError) -> [String] {
+        var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        var count: Int32 = 0
+        unsafe try check(api.pointee.available_providers(&names, &count), "list its execution providers")
+        var found: [String] = []
+        for index in 0..<Int(count) {
+            if let name = unsafe names?[index] { found.append(unsafe String(cString: name)) }
+        }
+        unsafe try check(api.pointee.release_available_providers(names, count), "free the list of providers")
+        return found
     }
 }

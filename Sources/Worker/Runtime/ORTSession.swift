@@ -1,28 +1,41 @@
 import CONNXRuntime
 
-/// One loaded model: environment, session and memory info, freed in `deinit`.
+/// One loaded model on one execution provider, freed in `deinit`.
 ///
 /// Not sendable: it belongs to the actor that made it and is used from that actor's thread only.
 @safe
 final class ORTSession {
     let library: ORTLibrary
+    let provider: ExecutionProvider
     private(set) var inputs: [TensorSpec] = []
     private(set) var outputs: [TensorSpec] = []
     /// What runs it, e.g. `ONNX Runtime 1.32.0 (table 32) on the CPU`.
-    private(set) var version = ""
-    /// What was asked for and could not be had, with the reason.
-    private(set) var notes: [String] = []
+    let version: String
+    /// Nil on the CPU.
+    let driver: CUDADriver?
 
     private var environment: OpaquePointer?
     private var session: OpaquePointer?
+    /// Where bound tensors lie.
     private var memory: OpaquePointer?
+    /// Of device memory; nil when tensors lie in host memory.
+    private var allocator: OpaquePointer?
 
     /// Loads the model file.
-    init(library: ORTLibrary, modelPath: String, options settings: CheckpointOptions) throws(WorkerError) {
+    ///
+    /// - Parameter expected: shapes that the model will be run with, for providers that want to know them before.
+    init(
+        library: ORTLibrary,
+        modelPath: String,
+        provider: ExecutionProvider,
+        expected: [TensorSpec],
+        options settings: CheckpointOptions
+    ) throws(WorkerError) {
         self.library = library
-        let threads = settings.threads
-        version = "ONNX Runtime \(library.version) (table \(library.apiVersion)) on the CPU"
-        let api = library.api
+        self.provider = provider
+        version = "ONNX Runtime \(library.version) (table \(library.apiVersion)) \(provider)"
+        driver = provider.device == nil ? nil : try CUDADriver()
+        let api = unsafe library.api.pointee
         unsafe try library.check(
             api.create_env(Int32(groot_ort_log_error), "groot-worker", &environment),
             "create its environment"
@@ -31,20 +44,21 @@ final class ORTSession {
         var options: OpaquePointer?
         unsafe try library.check(api.create_session_options(&options), "create session options")
         defer { unsafe api.release_session_options(options) }
-        unsafe try library.check(api.set_intra_op_threads(options, Int32(threads)), "set \(threads) threads")
+        unsafe try library.check(
+            api.set_intra_op_threads(options, Int32(settings.threads)),
+            "set \(settings.threads) threads"
+        )
         unsafe try library.check(api.set_inter_op_threads(options, 1), "set one inter-op thread")
         unsafe try library.check(
             api.set_optimization_level(options, Int32(groot_ort_optimize_all)),
             "set the optimization level"
         )
+        unsafe try append(provider, to: options, expected: expected, settings)
         unsafe try library.check(
             api.create_session(environment, modelPath, options, &session),
             "load \(modelPath)"
         )
-        unsafe try library.check(
-            api.create_cpu_memory_info(Int32(groot_ort_arena_allocator), Int32(groot_ort_memory_default), &memory),
-            "describe CPU memory"
-        )
+        try describeMemory(staged: settings.stagesTensors)
         inputs = unsafe try specs(
             count(api.session_input_count),
             names: api.session_input_name,
@@ -58,79 +72,125 @@ final class ORTSession {
     }
 
     deinit {
-        let api = library.api
+        let api = unsafe library.api.pointee
+        if let allocator = unsafe allocator { unsafe api.release_allocator(allocator) }
         if let memory = unsafe memory { unsafe api.release_memory_info(memory) }
         if let session = unsafe session { unsafe api.release_session(session) }
         if let environment = unsafe environment { unsafe api.release_env(environment) }
     }
 
-    /// Runs the model on the first `batch` rows of every input and returns the named output.
-    ///
-    /// - Returns: shape and values of the output, row-major float32.
-    func run(
-        _ tensors: [InputTensor],
-        batch: Int,
-        output: String
-    ) throws(WorkerError) -> (shape: [Int], values: [Float]) {
-        let api = library.api
-        var values: [OpaquePointer?] = unsafe []
-        defer {
-            unsafe values.forEach { unsafe api.release_value($0) }
+    var handle: OpaquePointer? { unsafe session }
+
+    /// Memory for a whole batch of one input or output, where this session reads and writes it.
+    func tensor(_ spec: TensorSpec, capacity: Int) throws(WorkerError) -> BatchTensor {
+        guard let allocator = unsafe allocator else { return try BatchTensor(spec: spec, capacity: capacity) }
+        return try BatchTensor(spec: spec, capacity: capacity) { [self] bytes throws(WorkerError) in
+            unsafe try DeviceMemory(
+                session: self,
+                allocator: allocator,
+                bytes: bytes,
+                copy: driver.map { .cuda($0) } ?? .host
+            )
         }
-        for tensor in tensors { unsafe values.append(try value(over: tensor, batch: batch)) }
-        var result: OpaquePointer?
-        defer {
-            if let result = unsafe result { unsafe api.release_value(result) }
-        }
-        let status = unsafe Self.withCStrings(tensors.map(\.spec.name)) { inputNames in
-            unsafe Self.withCStrings([output]) { outputNames in
-                unsafe api.run(session, nil, inputNames, values, values.count, outputNames, 1, &result)
-            }
-        }
-        unsafe try library.check(status, "run the model on a batch of \(batch)")
-        return unsafe try floats(of: result, name: output)
     }
 
-    private func value(over tensor: InputTensor, batch: Int) throws(WorkerError) -> OpaquePointer? {
+    /// The first `batch` rows of a tensor as ONNX Runtime sees them; the caller releases it.
+    func value(over tensor: BatchTensor, batch: Int) throws(WorkerError) -> OpaquePointer? {
         var shape = tensor.spec.shape.map { Int64($0 ?? 0) }
         shape[0] = Int64(batch)
         var value: OpaquePointer?
         unsafe try library.check(
-            library.api.create_tensor_with_data(
+            library.api.pointee.create_tensor_with_data(
                 memory,
-                tensor.storage.baseAddress,
+                tensor.address,
                 batch * tensor.rowBytes,
                 shape,
                 shape.count,
                 tensor.spec.elementType.number,
                 &value
             ),
-            "wrap input \(tensor.spec.name)"
+            "wrap \(tensor.spec.name)"
         )
         return unsafe value
     }
 
-    private func floats(of value: OpaquePointer?, name: String) throws(WorkerError) -> ([Int], [Float]) {
-        let api = library.api
-        var info: OpaquePointer?
-        unsafe try library.check(api.tensor_info_of_value(value, &info), "describe output \(name)")
-        defer { unsafe api.release_tensor_info(info) }
-        let (type, shape) = unsafe try describe(info, name: name)
-        var data: UnsafeMutableRawPointer?
-        unsafe try library.check(api.tensor_data(value, &data), "read output \(name)")
-        let count = shape.reduce(1) { $0 * ($1 ?? 0) }
-        guard let data = unsafe data else { return (shape.map { $0 ?? 0 }, []) }
-        let sizes = shape.map { $0 ?? 0 }
-        switch type {
-        case .float32:
-            let floats = unsafe data.assumingMemoryBound(to: Float.self)
-            return (sizes, unsafe Array(UnsafeBufferPointer(start: floats, count: count)))
-        case .float16:
-            let halves = unsafe data.assumingMemoryBound(to: Float16.self)
-            return (sizes, unsafe UnsafeBufferPointer(start: halves, count: count).map { Float($0) })
-        default:
-            throw WorkerError(.inferenceFailed, "The model's output \(name) is \(type), expected float32 or float16.")
+    private func describeMemory(staged: Bool) throws(WorkerError) {
+        let api = unsafe library.api.pointee
+        if let device = provider.device {
+            unsafe try library.check(
+                api.create_memory_info(
+                    "Cuda",
+                    Int32(groot_ort_arena_allocator),
+                    Int32(device),
+                    Int32(groot_ort_memory_default),
+                    &memory
+                ),
+                "describe memory of CUDA device \(device)"
+            )
+            // Makes the device's context the calling thread's own, which the driver's copies need.
+            unsafe try library.check(api.set_current_gpu(Int32(device)), "select CUDA device \(device)")
+        } else {
+            unsafe try library.check(
+                api.create_cpu_memory_info(Int32(groot_ort_arena_allocator), Int32(groot_ort_memory_default), &memory),
+                "describe CPU memory"
+            )
         }
+        guard staged || provider.device != nil else { return }
+        unsafe try library.check(api.create_allocator(session, memory, &allocator), "find the device's allocator")
+    }
+}
+
+// Execution providers.
+extension ORTSession {
+    private func append(
+        _ provider: ExecutionProvider,
+        to options: OpaquePointer?,
+        expected: [TensorSpec],
+        _ settings: CheckpointOptions
+    ) throws(WorkerError) {
+        let api = unsafe library.api.pointee
+        switch provider {
+        case .cpu: break
+        case .cuda(let device, let graph):
+            unsafe try appendCUDA(to: options, ExecutionProvider.cudaOptions(device: device, graph: graph))
+        case .tensorRT(let device):
+            let cache = try EngineCache.folder(settings.engineCache, checkpoint: settings.name)
+            let wanted = ExecutionProvider.tensorRTOptions(
+                device: device,
+                cache: cache,
+                inputs: expected,
+                maxBatch: settings.maxBatch
+            )
+            var tensorRT: OpaquePointer?
+            unsafe try library.check(api.create_tensorrt_options(&tensorRT), "create TensorRT options")
+            defer { unsafe api.release_tensorrt_options(tensorRT) }
+            let status = unsafe Self.withCStrings(wanted.map(\.key)) { keys in
+                unsafe Self.withCStrings(wanted.map(\.value)) { values in
+                    unsafe api.update_tensorrt_options(tensorRT, keys, values, wanted.count)
+                }
+            }
+            unsafe try library.check(status, "set TensorRT options")
+            unsafe try library.check(api.append_tensorrt(options, tensorRT), "use TensorRT")
+            // What TensorRT cannot run stays on the GPU.
+            unsafe try appendCUDA(to: options, ExecutionProvider.cudaOptions(device: device, graph: false))
+        }
+    }
+
+    private func appendCUDA(
+        to options: OpaquePointer?,
+        _ wanted: [(key: String, value: String)]
+    ) throws(WorkerError) {
+        let api = unsafe library.api.pointee
+        var cuda: OpaquePointer?
+        unsafe try library.check(api.create_cuda_options(&cuda), "create CUDA options")
+        defer { unsafe api.release_cuda_options(cuda) }
+        let status = unsafe Self.withCStrings(wanted.map(\.key)) { keys in
+            unsafe Self.withCStrings(wanted.map(\.value)) { values in
+                unsafe api.update_cuda_options(cuda, keys, values, wanted.count)
+            }
+        }
+        unsafe try library.check(status, "set CUDA options")
+        unsafe try library.check(api.append_cuda(options, cuda), "use CUDA")
     }
 }
 
@@ -151,7 +211,7 @@ extension ORTSession {
     }
 
     private func specs(_ count: Int, names: NameEntry, types: TypeEntry) throws(WorkerError) -> [TensorSpec] {
-        let api = library.api
+        let api = unsafe library.api.pointee
         var allocator: OpaquePointer?
         unsafe try library.check(api.default_allocator(&allocator), "find its allocator")
         var specs: [TensorSpec] = []
@@ -178,7 +238,7 @@ extension ORTSession {
         _ info: OpaquePointer?,
         name: String
     ) throws(WorkerError) -> (TensorSpec.ElementType, [Int?]) {
-        let api = library.api
+        let api = unsafe library.api.pointee
         var number: Int32 = 0
         unsafe try library.check(api.tensor_element_type(info, &number), "read the type of \(name)")
         var rank = 0

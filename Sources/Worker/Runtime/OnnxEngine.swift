@@ -1,28 +1,41 @@
 import GrootCore
 
-/// A loaded graph with memory for its inputs: one inference at a time, on the caller's thread.
+/// A loaded graph with memory for its inputs and its output, one binding per batch size: one inference at a time, on
+/// the caller's thread.
 ///
-/// Not sendable: made where the checkpoint is loaded, then handed to the actor that owns it.
+/// Not sendable: it belongs to `OnnxRunner`.
 @safe
 final class OnnxEngine {
-    let session: ORTSession
     let maxBatch: Int
-    private let policy: PolicyDescription
-    private let order: [InputTensor]
-    private let tensors: [String: InputTensor]
+    /// Of what is bound, in host memory.
+    let tensorBytes: Int
 
-    init(session: ORTSession, policy: PolicyDescription, maxBatch: Int) {
-        self.session = session
+    private let policy: PolicyDescription
+    private let tensors: [String: BatchTensor]
+    private let output: BatchTensor
+    private let bindings: [ORTBinding]
+
+    init(session: ORTSession, policy: PolicyDescription, maxBatch: Int, graph: Bool) throws(WorkerError) {
         self.policy = policy
         self.maxBatch = maxBatch
         // The graph's own order and element types: what it does not read is not filled.
-        order = session.inputs.map { found in
-            let wanted = OnnxGraph.inputs(of: policy).first { $0.name == found.name }
-            let shape = zip(found.shape, wanted?.shape ?? found.shape).map { $0 ?? $1 }
-            let spec = TensorSpec(name: found.name, elementType: found.elementType, shape: shape)
-            return InputTensor(spec: spec, capacity: maxBatch)
+        var inputs: [BatchTensor] = []
+        for spec in OnnxGraph.bound(session.inputs, of: policy) {
+            inputs.append(try session.tensor(spec, capacity: maxBatch))
         }
-        tensors = Dictionary(uniqueKeysWithValues: order.map { ($0.spec.name, $0) })
+        var answer = OnnxGraph.output(of: policy)
+        answer.elementType = session.outputs.first { $0.name == answer.name }?.elementType ?? answer.elementType
+        let output = try session.tensor(answer, capacity: maxBatch)
+        var bindings: [ORTBinding] = []
+        for batch in 1...maxBatch {
+            bindings.append(
+                try ORTBinding(session: session, inputs: inputs, output: output, batch: batch, graph: graph)
+            )
+        }
+        self.output = output
+        self.bindings = bindings
+        tensors = Dictionary(uniqueKeysWithValues: inputs.map { ($0.spec.name, $0) })
+        tensorBytes = maxBatch * (inputs + [output]).reduce(0) { $0 + $1.rowBytes }
     }
 
     /// Every batch size once to reserve its memory (and, on a GPU, to capture its graph), and once more for its time.
@@ -50,19 +63,9 @@ final class OnnxEngine {
         let started = MonotonicInstant.now()
         for (row, input) in batch.enumerated() { fill(row, with: input) }
         let filled = MonotonicInstant.now()
-        let answer = try session.run(order, batch: batch.count, output: OnnxGraph.action)
+        try bindings[batch.count - 1].run()
         let ran = MonotonicInstant.now()
-        let expected = [batch.count, policy.chunkSize, policy.actionNames.count]
-        guard answer.shape == expected else {
-            throw WorkerError(
-                .inferenceFailed,
-                "Checkpoint \(policy.checkpoint) answered with shape \(answer.shape), expected \(expected)."
-            )
-        }
-        let rowCount = policy.chunkSize * policy.actionNames.count
-        let chunks = batch.indices.map { row in
-            ChunkCheck.finite(Array(answer.values[row * rowCount..<(row + 1) * rowCount]), of: policy)
-        }
+        let chunks = batch.indices.map { ChunkCheck.finite(output.floats(row: $0), of: policy) }
         return BatchResult(
             chunks: chunks,
             preprocess: filled - started,

@@ -14,6 +14,8 @@ package final class InferenceService: RegistrableRPCService {
     private let metrics: WorkerMetrics
     private let logger: Logger
     private let failureLog = Mutex(RateLimit(every: .seconds(1)))
+    private let rates = Mutex(RateCheck())
+    private let rateLog = Mutex(RateLimit(every: .seconds(1)))
 
     package init(worker: String, state: ServingState, metrics: WorkerMetrics, logger: Logger) {
         self.worker = worker
@@ -40,9 +42,10 @@ package final class InferenceService: RegistrableRPCService {
                 let request = try await ServerRequest(stream: stream)
                 let deadline = GRPCTimeout.duration(in: request.metadata).map { arrived + $0 }
                 let runway = try Self.runway(in: request.metadata)
-                return StreamingServerResponse(
-                    single: try await respond(to: request.message, deadline: deadline, runway: runway)
-                )
+                let period = try Self.milliseconds(MetadataKey.actionPeriod, 1...60_000, in: request.metadata)
+                let response = try await respond(to: request.message, deadline: deadline, runway: runway)
+                checkRate(of: request.message.message, period: period)
+                return StreamingServerResponse(single: response)
             }
         )
     }
@@ -50,7 +53,11 @@ package final class InferenceService: RegistrableRPCService {
     private func describe() throws(WorkerError) -> Groot_V1_DescribeResponse {
         var response = Groot_V1_DescribeResponse()
         response.worker = worker
-        response.policies = try state.all().map { Groot_V1_Policy($0.runner.description) }
+        response.policies = try state.all().map { batcher in
+            var policy = Groot_V1_Policy(batcher.runner.description)
+            policy.runtimeVersion = batcher.runner.version
+            return policy
+        }
         return response
     }
 
@@ -92,14 +99,36 @@ package final class InferenceService: RegistrableRPCService {
     }
 
     private static func runway(in metadata: Metadata) throws(WorkerError) -> Duration? {
-        guard let text = metadata[stringValues: MetadataKey.runway].first(where: { _ in true }) else { return nil }
-        guard let milliseconds = Int64(text), (0...3_600_000).contains(milliseconds) else {
+        try milliseconds(MetadataKey.runway, 0...3_600_000, in: metadata)
+    }
+
+    private static func milliseconds(
+        _ key: String,
+        _ allowed: ClosedRange<Int64>,
+        in metadata: Metadata
+    ) throws(WorkerError) -> Duration? {
+        guard let text = metadata[stringValues: key].first(where: { _ in true }) else { return nil }
+        guard let milliseconds = Int64(text), allowed.contains(milliseconds) else {
             throw WorkerError(
                 .badRequest,
-                "\(MetadataKey.runway) is \"\(text)\", expected whole milliseconds from 0 to 3600000."
+                "\(key) is \"\(text)\", expected whole milliseconds from \(allowed.lowerBound) to \(allowed.upperBound)."
             )
         }
         return .milliseconds(milliseconds)
+    }
+
+    /// After the answer, so that it costs the robot nothing.
+    private func checkRate(of request: Groot_V1_InferRequest, period: Duration?) {
+        guard let period, let batcher = try? state.batcher(for: request.checkpoint) else { return }
+        let policy = batcher.runner.description
+        let outcome = rates.withLock { $0.requestArrived(robot: request.robot, period: period, policy: policy) }
+        guard case .differs(let message) = outcome else { return }
+        metrics.rateDiffered()
+        guard let message, let suppressed = rateLog.withLock({ $0.admit(at: .now()) }) else { return }
+        logger.warning(
+            "robot and checkpoint have different rates",
+            metadata: ["robot": "\(request.robot)", "error": "\(message)", "suppressed": "\(suppressed)"]
+        )
     }
 
     private func answer(

@@ -7,6 +7,7 @@ package struct WorkerMetrics: Sendable {
     package let residentBytes: Gauge
 
     private let phases: [(ServingState.Phase, Gauge)]
+    private let rateMismatches: Counter
     private let answered: Counter
     private let failed: [WorkerError.Code: Counter]
     private let batches: [Counter]
@@ -24,6 +25,10 @@ package struct WorkerMetrics: Sendable {
         residentBytes = registry.gauge(
             "groot_worker_resident_bytes",
             help: "Memory of the checkpoints that are loaded, as their runtimes estimate it."
+        )
+        rateMismatches = registry.counter(
+            "groot_worker_rate_mismatches_total",
+            help: "Answers to robots that execute chunks at another rate than the checkpoint was made for."
         )
         phases = ServingState.Phase.allCases.map { phase in
             let gauge = registry.gauge(
@@ -64,6 +69,8 @@ package struct WorkerMetrics: Sendable {
     package func entered(_ phase: ServingState.Phase) {
         for (other, gauge) in phases { gauge.set(other == phase ? 1 : 0) }
     }
+
+    package func rateDiffered() { rateMismatches.increment() }
 
     package func requestAnswered() { answered.increment() }
 

@@ -1,6 +1,6 @@
 """Writes the tiny checkpoints that the worker's tests load.
 
-Needs `onnx` and `numpy`:  python make_fixtures.py   (run in this folder; the result is committed)
+Needs `onnx`, `numpy` and `onnxruntime`:  python make_fixtures.py   (run in this folder; the result is committed)
 
 The graph of `tiny` has the worker's whole interface and is arithmetic anyone can redo by hand:
 
@@ -14,6 +14,7 @@ import pathlib
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper, save
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 HERE = pathlib.Path(__file__).parent
 CHUNK, DIMS, TASK, SIZE = 4, 3, 32, 4
@@ -81,9 +82,13 @@ def constants():
     ]
 
 
-def model(graph_nodes, initializers, chunk=CHUNK, output_chunk=CHUNK):
-    output = helper.make_tensor_value_info("action", TensorProto.FLOAT, ["b", output_chunk, DIMS])
-    graph = helper.make_graph(graph_nodes, "tiny", inputs(chunk), [output], initializers)
+def model(graph_nodes, initializers, chunk=CHUNK, output_chunk=CHUNK, floats=TensorProto.FLOAT):
+    output = helper.make_tensor_value_info("action", floats, ["b", output_chunk, DIMS])
+    graph_inputs = inputs(chunk)
+    for graph_input in graph_inputs:
+        if graph_input.type.tensor_type.elem_type == TensorProto.FLOAT:
+            graph_input.type.tensor_type.elem_type = floats
+    graph = helper.make_graph(graph_nodes, "tiny", graph_inputs, [output], initializers)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     checker.check_model(made)
     return made
@@ -156,5 +161,38 @@ write(
         constants() + [constant("hundred", np.float32(100)), constant("infinity", np.float32("inf"))],
     ),
 )
+
+# The arithmetic of `tiny` with half-precision numbers at its ends.
+halves = {"observation.state": "state_half", "noise": "noise_half", "prefix": "prefix_half"}
+
+
+def renamed(made):
+    """Casts every half-precision input to single precision before it is used, and the answer back."""
+    result = [helper.make_node("Cast", [name], [whole], to=TensorProto.FLOAT) for name, whole in halves.items()]
+    for made_node in made:
+        made_node.input[:] = [halves.get(name, name) for name in made_node.input]
+        made_node.output[:] = ["whole" if name == "action" else name for name in made_node.output]
+        result.append(made_node)
+    return [*result, helper.make_node("Cast", ["whole"], ["action"], to=TensorProto.FLOAT16)]
+
+
+write("half", model(renamed(nodes()), constants(), floats=TensorProto.FLOAT16))
+
+# A small network on top of `tiny`, and the same one with its weights in 8 bits: what quantising a real policy gives.
+numbers = np.random.default_rng(4)
+network = [
+    *nodes()[:-1],
+    helper.make_node("Where", ["is_frozen", "prefix", "free"], ["plain"]),
+    helper.make_node("MatMul", ["plain", "weights_1"], ["hidden"]),
+    helper.make_node("Tanh", ["hidden"], ["bent"]),
+    helper.make_node("MatMul", ["bent", "weights_2"], ["action"]),
+]
+weights = [
+    constant("weights_1", numbers.normal(0, 0.2, (DIMS, 64)).astype(np.float32)),
+    constant("weights_2", numbers.normal(0, 0.2, (64, DIMS)).astype(np.float32)),
+]
+write("network", model(network, constants() + weights))
+write("network-int8", b"")
+quantize_dynamic(HERE / "network/model.onnx", HERE / "network-int8/model.onnx", weight_type=QuantType.QInt8)
 
 write("corrupt", b"this is no model\n" * 8)

@@ -1,0 +1,53 @@
+import DequeModule
+import Foundation
+import Synchronization
+
+/// A serial executor on one and the same operating system thread: CUDA and ONNX Runtime keep contexts and captured
+/// graphs per thread, and a dispatch queue may change its thread between two jobs.
+///
+/// The thread ends when the executor is gone.
+final class RuntimeThread: SerialExecutor {
+    /// What both sides hold. Jobs keep the executor alive until they have run.
+    private final class Inbox: Sendable {
+        let jobs = Mutex<Deque<(UnownedJob, RuntimeThread)>>([])
+        let isOver = Mutex(false)
+        let signal = DispatchSemaphore(value: 0)
+    }
+
+    private static let stackBytes = 8 << 20
+
+    private let inbox = Inbox()
+
+    init(name: String) {
+        let thread = Thread { [inbox] in Self.work(inbox) }
+        thread.name = name
+        thread.stackSize = Self.stackBytes
+        thread.start()
+    }
+
+    deinit {
+        inbox.isOver.withLock { $0 = true }
+        inbox.signal.signal()
+    }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        inbox.jobs.withLock { $0.append((job, self)) }
+        inbox.signal.signal()
+    }
+
+    func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+        unsafe UnownedSerialExecutor(ordinary: self)
+    }
+
+    private static func work(_ inbox: Inbox) {
+        while true {
+            inbox.signal.wait()
+            if let (job, executor) = inbox.jobs.withLock({ $0.popFirst() }) {
+                unsafe job.runSynchronously(on: executor.asUnownedSerialExecutor())
+            } else if inbox.isOver.withLock({ $0 }) {
+                return
+            }
+        }
+    }
+}
