@@ -172,8 +172,8 @@ struct WorkerProcessTests {
         }
 
         var phase: String
-        var memory_bytes: Int
-        var memory_budget: Int?
+        var memoryBytes: Int
+        var memoryBudget: Int?
         var checkpoints: [Served]
         var loads: [Load]
     }
@@ -202,8 +202,10 @@ struct WorkerProcessTests {
             return text
         }
         let address = "localhost:\(ports[1])/checkpoints"
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
         func listing() async throws -> Listing? {
-            try? JSONDecoder().decode(Listing.self, from: Data(try await curl(address).utf8))
+            try? decoder.decode(Listing.self, from: Data(try await curl(address).utf8))
         }
         try await eventually(within: .seconds(60), "it serves: \(worker.lastLines())") {
             let (code, _) = try await end(["curl", "-sf", "-m", "20", "localhost:\(ports[1])/readyz"])
@@ -279,7 +281,7 @@ struct WorkerProcessTests {
                 #expect(try await curl("-X", "DELETE", address + "/two").contains("unloaded"))
                 let after = try #require(try await listing())
                 #expect(after.checkpoints.map(\.name) == ["one"])
-                #expect(after.memory_bytes > 0 && after.memory_bytes <= after.memory_budget ?? 0)
+                #expect(after.memoryBytes > 0 && after.memoryBytes <= after.memoryBudget ?? 0)
                 #expect(after.phase == "serving")
 
                 isOver.set()

@@ -69,7 +69,7 @@ struct PythonChildTests {
 
     @Test(arguments: ["die", "hang"])
     func `a child that dies or hangs in an inference is replaced`(how: String) async throws {
-        let policy = try await load(try options("works", timeout: how == "hang" ? .milliseconds(500) : .seconds(20)))
+        let policy = try await load(try options("works", timeout: how == "hang" ? .seconds(2) : .seconds(20)))
         let first = await policy.processIdentifier
         let error = await #expect(throws: WorkerError.self) { try await policy.run([input(how)]) }
         #expect(error?.code == .runtimeLost)
