@@ -75,6 +75,13 @@ package final class ChildProcess: Sendable {
         String(decoding: try Data(contentsOf: output), as: UTF8.self)
     }
 
+    /// The lines of standard output that are complete; one may be half written.
+    package func outputLines() throws -> [Substring] {
+        let text = try standardOutput()
+        guard let end = text.lastIndex(of: "\n") else { return [] }
+        return text[..<end].split(separator: "\n")
+    }
+
     /// What it logged so far.
     package func logText() throws -> String {
         String(decoding: try Data(contentsOf: log), as: UTF8.self)

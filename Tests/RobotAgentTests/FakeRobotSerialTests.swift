@@ -40,7 +40,7 @@ struct FakeRobotSerialTests {
         var agent: ChildProcess
 
         func lines() throws -> [Line] {
-            try robot.standardOutput().split(separator: "\n").map {
+            try robot.outputLines().map {
                 try JSONDecoder().decode(Line.self, from: Data($0.utf8))
             }
         }

@@ -122,7 +122,7 @@ final class FaultScene {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         return try robot.agents.flatMap { agent in
-            try agent.standardOutput().split(separator: "\n").filter { $0.hasPrefix("{") && $0.hasSuffix("}") }
+            try agent.outputLines().filter { $0.hasPrefix("{") && $0.hasSuffix("}") }
                 .map { try decoder.decode(Report.self, from: Data($0.utf8)) }
         }
     }

@@ -45,7 +45,7 @@ struct HedgeSerialTests {
         try await eventually(within: .seconds(90), "the agent ends: \(agent.lastLines())") { !agent.isRunning }
         kill(hanging.processIdentifier, SIGCONT)
         #expect(agent.exitCode == 0, "\(agent.lastLines())")
-        let line = try #require(try agent.standardOutput().split(separator: "\n").last { $0.hasPrefix("{") })
+        let line = try #require(try agent.outputLines().last { $0.hasPrefix("{") })
         let decoder = JSONDecoder()
         let report = try decoder.decode(Report.self, from: Data(line.utf8))
         #expect(report.outcome == "success", "\(line) \(simulator.lastLines())")

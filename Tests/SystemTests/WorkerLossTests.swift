@@ -53,7 +53,7 @@ struct WorkerLossSerialTests {
 
         try await eventually(within: .seconds(90), "the agent ends: \(agent.lastLines())") { !agent.isRunning }
         #expect(agent.exitCode == 0, "\(agent.lastLines())")
-        let line = try #require(try agent.standardOutput().split(separator: "\n").last { $0.hasPrefix("{") })
+        let line = try #require(try agent.outputLines().last { $0.hasPrefix("{") })
         let report = try JSONDecoder().decode(EpisodeReport.self, from: Data(line.utf8))
         #expect(report.outcome == "success", "\(simulator.lastLines())")
 

@@ -21,9 +21,7 @@ package final class GrabBoxMpcEnv: ObservationSource {
     private let jointsHeard = Atomic<Int64>(.min)
     private let frames = FrameSignal()
     private let refusedImages = Mutex(RateLimit(every: .seconds(5)))
-    private let armPublisher: ROSPublisher<JointState>
-    private let clawPublisher: ROSPublisher<LejuClawCommand>
-    private let basePublisher: ROSPublisher<Twist>?
+    private let commands: CommandPublisher
     /// Sees every message that comes in and goes out; nil without `--record`.
     private let tap: (any MessageTap)?
 
@@ -53,13 +51,7 @@ package final class GrabBoxMpcEnv: ObservationSource {
                 maximumSkew: .milliseconds(Int64(profile.limits.maximumSkewMs))
             )
         )
-        // Queue 2: an old command is worth nothing to a slow subscriber.
-        armPublisher = try await node.advertise(profile.topics.armCommand, as: JointState.self, queue: 2)
-        clawPublisher = try await node.advertise(profile.topics.clawCommand, as: LejuClawCommand.self, queue: 2)
-        basePublisher =
-            if commandsBase, let topic = profile.topics.baseCommand {
-                try await node.advertise(topic, as: Twist.self, queue: 2)
-            } else { nil }
+        commands = try await CommandPublisher(profile: profile, commandsBase: commandsBase, node: node, tap: tap)
         _ = try await node.subscribe(profile.topics.jointState, to: SensorsData.self) { [weak self] message, receipt in
             self?.heard(message, receipt)
         }
@@ -200,39 +192,7 @@ package final class GrabBoxMpcEnv: ObservationSource {
     }
 
     /// Publishes one command: arms in rad, claws 0 to 100, then height and pitch. Called by the publishing thread.
-    package func publish(_ command: [Float]) {
-        let header = ROSHeader(stamp: .now())
-        let now = MonotonicInstant.now()
-        let arms = JointState(
-            header: header,
-            name: profile.arm.commandNames,
-            position: profile.armJoints.map { Double(command[$0]) * 180 / .pi }
-        )
-        armPublisher.publish(arms)
-        tap?.published(arms, topic: profile.topics.armCommand, at: now)
-        var positions = [Double](repeating: 0, count: profile.claws.count)
-        for (index, target) in profile.claw.stateIndices.enumerated() {
-            positions[target] = Double(command[profile.claws.lowerBound + index])
-        }
-        let claws = LejuClawCommand(
-            header: header,
-            data: EndEffectorData(
-                name: profile.claw.commandNames,
-                position: positions,
-                velocity: positions.map { _ in profile.claw.velocity },
-                effort: positions.map { _ in profile.claw.effortA }
-            )
-        )
-        clawPublisher.publish(claws)
-        tap?.published(claws, topic: profile.topics.clawCommand, at: now)
-        guard let basePublisher, let topic = profile.topics.baseCommand, command.count >= profile.claws.upperBound + 2
-        else { return }
-        var pose = Twist()
-        pose.linear.z = Double(command[profile.claws.upperBound])
-        pose.angular.y = Double(command[profile.claws.upperBound + 1])
-        basePublisher.publish(pose)
-        tap?.published(pose, topic: topic, at: now)
-    }
+    package func publish(_ command: [Float]) { commands.publish(command) }
 
     private func heard(_ message: SensorsData, _ receipt: ROSReceipt) {
         tap?.received(message, topic: profile.topics.jointState, at: receipt.receivedAt)
@@ -300,40 +260,4 @@ package final class GrabBoxMpcEnv: ObservationSource {
 extension ROSTime {
     /// Nanoseconds since 1970 on the publisher's clock.
     package var nanoseconds: Int64 { Int64(sec) * 1_000_000_000 + Int64(nsec) }
-}
-
-extension Picture {
-    /// Fails for what has no JPEG header; PNG and depth images among them.
-    package init?(_ image: CompressedImage) {
-        // Why it failed is said with format and size by the caller.
-        guard (try? JPEGDecoder().header(of: image.data.span)) != nil else { return nil }
-        self = .jpeg(image.data)
-    }
-}
-
-extension CameraFrame {
-    /// Fails for anything but well-formed `rgb8`; rows may be padded (`step`).
-    package init?(_ image: ROSImage) {
-        let width = Int(image.width)
-        let height = Int(image.height)
-        let row = width * 3
-        guard image.encoding == "rgb8", width > 0, height > 0, Int(image.step) >= row,
-            image.data.count >= Int(image.step) * (height - 1) + row
-        else { return nil }
-        if Int(image.step) == row {
-            self.init(
-                width: width,
-                height: height,
-                pixels: image.data.count == row * height ? image.data : Array(image.data.prefix(row * height))
-            )
-            return
-        }
-        var pixels: [UInt8] = []
-        pixels.reserveCapacity(row * height)
-        for line in 0..<height {
-            let start = line * Int(image.step)
-            pixels.append(contentsOf: image.data[start..<start + row])
-        }
-        self.init(width: width, height: height, pixels: pixels)
-    }
 }

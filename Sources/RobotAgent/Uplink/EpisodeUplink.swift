@@ -42,12 +42,11 @@ package final class EpisodeUplink: Sendable {
     private let events: EventLog
     private let encoder: ObservationEncoder
     private let thumbnails: ThumbnailTaker?
-    private let handPoses: HandPoses?
+    private let handover: ChunkHandover
     private let logger: Logger
     private let state = Mutex(UplinkTally())
-    /// Waits for an operator before a chunk is executed (`--pause-before-chunk`).
-    private let approval: (@Sendable () async -> Void)?
 
+    /// - Parameter approval: waits for an operator before a chunk is executed (`--pause-before-chunk`).
     package init(
         configuration: Configuration,
         policy: PolicyDescription,
@@ -68,9 +67,16 @@ package final class EpisodeUplink: Sendable {
         self.spool = spool
         self.memory = memory
         self.events = events
-        self.approval = approval
         self.logger = logger
-        self.handPoses = HandPoses(policy: policy, profile: env.profile)
+        handover = ChunkHandover(
+            policy: policy,
+            profile: env.profile,
+            controlNames: configuration.controlNames,
+            shape: configuration.shape,
+            isSync: configuration.mode == .sync,
+            control: control,
+            approval: approval
+        )
         self.encoder = ObservationEncoder(configuration: configuration.encoder, policy: policy, profile: env.profile)
         thumbnails = configuration.thumbnailInterval.map { interval in
             let upsideDown = configuration.encoder.rotatesHeadCamera ? env.profile.cameras.filter(\.isHead) : []
@@ -207,18 +213,12 @@ package final class EpisodeUplink: Sendable {
             $0.lastObservation = sent
             $0.imageBytes += UInt64(imageBytes)
         }
-        var record = Groot_V1_InferenceRecord()
+        var record = Groot_V1_InferenceRecord(of: request, imageBytes: imageBytes, runway: runway)
         record.episodeID = configuration.episode
-        record.requestID = request.requestID
-        record.observationIndex = index
         record.checkpoint = policy.checkpoint
         record.capturedAtUnixNs = WallClock.unixNanoseconds() - (sent - observation.capturedAt).nanoseconds
-        record.runwayAtSendNs = runway.nanoseconds
         record.skewNs = UInt64(max(0, observation.skew.nanoseconds))
         record.encodeNs = UInt64(max(0, (sent - encodeStart).nanoseconds))
-        record.requestBytes = UInt64(imageBytes + 4 * request.stateValues.count)
-        record.prefixRows = request.prefix.rows
-        record.frozenRows = request.prefix.frozenRows
         do {
             let answer = try await gateway.infer(
                 request,
@@ -227,14 +227,14 @@ package final class EpisodeUplink: Sendable {
                 hedge: hedgePause
             )
             let received = MonotonicInstant.now()
-            record.worker = answer.worker
-            record.attempts = answer.attempts
-            record.hedged = answer.wasHedged
-            record.roundTripNs = UInt64((received - sent).nanoseconds)
-            record.timings = answer.response.timings
-            record.batchSize = answer.response.batchSize
-            record.rows = answer.response.rows
-            let report = try await apply(answer, to: request, of: observation, capturedTick: capturedTick, id: index)
+            record.answered(answer, roundTrip: received - sent)
+            let report = try await handover.apply(
+                answer.response,
+                to: request.requestID,
+                measured: observation.state,
+                capturedTick: capturedTick,
+                id: index
+            )
             record.runwayAtArrivalNs = report.runwayAtArrival.nanoseconds
             guard case .applied(let stale)? = report.result else {
                 let reason = report.result.map { "\($0)" } ?? "the episode had ended or the gate refused it"
@@ -260,9 +260,7 @@ package final class EpisodeUplink: Sendable {
         } catch {
             // The episode ended while the request was on its way: neither a failure nor an inference.
             if Task.isCancelled, record.runwayAtArrivalNs == 0, !(error is AgentError) { throw CancellationError() }
-            let failure = error as? RPCError
-            record.status = failure.map { StatusName.of($0.code) } ?? "INTERNAL"
-            record.message = failure?.message ?? "\(error)"
+            record.failed(error)
             record.latencyNs = UInt64((MonotonicInstant.now() - observation.capturedAt).nanoseconds)
             if record.runwayAtArrivalNs == 0 { record.runwayAtArrivalNs = runwayNow.nanoseconds }
             state.withLock { $0.failed += 1 }
@@ -283,65 +281,6 @@ package final class EpisodeUplink: Sendable {
     private var hedgePause: Duration? {
         guard configuration.hedges else { return nil }
         return memory.current.ask.value(0.95) ?? .milliseconds(300)
-    }
-
-    /// Hands the chunk to the control thread and waits for its verdict, at most a few ticks.
-    private func apply(
-        _ answer: GatewayClient.Answer,
-        to request: Groot_V1_InferRequest,
-        of observation: ObservationBuffers.Aligned,
-        capturedTick: Int64,
-        id: UInt64
-    ) async throws -> MergeReport {
-        let profile = env.profile
-        let measured =
-            observation.state + Array(repeating: 0, count: configuration.controlNames.count - observation.state.count)
-        let fallback = Dictionary(uniqueKeysWithValues: zip(configuration.controlNames, measured))
-            .filter { !policy.actionNames.contains($0.key) }
-        let whole = try InferenceAnswer.chunk(
-            handPoses?.joints(answer.response, from: measured) ?? answer.response,
-            requestID: request.requestID,
-            order: configuration.controlNames,
-            fallback: fallback
-        )
-        let shape = configuration.shape
-        guard var chunk = shape.selected(whole) else {
-            throw RPCError(code: .aborted, message: "--chunk-start \(shape.start) leaves no row of \(whole.rows)")
-        }
-        if let approval {
-            // Standing still for the operator is no starvation, however long it takes.
-            control.commands.push(.pause)
-            await approval()
-            try Task.checkCancellation()
-            control.commands.push(.resume)
-        }
-        let isSync = configuration.mode == .sync
-        if isSync { chunk = shape.paced(chunk, from: measured, arms: profile.armJoints) }
-        control.commands.push(
-            .merge(
-                ChunkArrival(
-                    id: id,
-                    chunk: chunk,
-                    capturedTick: isSync ? nil : capturedTick + Int64(shape.start * shape.ticksPerRow),
-                    observedTick: capturedTick,
-                    measured: measured
-                )
-            )
-        )
-        // The verdict must not be missed when the episode is cancelled meanwhile: it decides a counter.
-        let limit = MonotonicInstant.now() + .seconds(1)
-        while MonotonicInstant.now() < limit {
-            while let report = control.merges.pop() {
-                if report.id == id { return report }
-            }
-            await pauseUncancelled(.milliseconds(2))
-        }
-        throw AgentError(.unavailable, "the control thread did not answer within a second")
-    }
-
-    private func pauseUncancelled(_ pause: Duration) async {
-        // A fresh task does not inherit the cancellation of the episode.
-        await Task.detached { try? await Task.sleep(for: pause) }.value
     }
 
     private var runwayNow: Duration {
