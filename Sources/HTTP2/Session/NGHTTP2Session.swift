@@ -272,63 +272,7 @@ extension NGHTTP2Session {
         guard result == 0 else { throw Self.error(result, "the connection window is refused") }
     }
 
-    private static func make(role: Role, limits: HTTP2Limits) -> OpaquePointer? {
-        var callbacks: OpaquePointer?
-        var options: OpaquePointer?
-        guard unsafe nghttp2_session_callbacks_new(&callbacks) == 0, let callbacks = unsafe callbacks else {
-            return nil
-        }
-        defer { unsafe nghttp2_session_callbacks_del(callbacks) }
-        guard unsafe nghttp2_option_new(&options) == 0, let options = unsafe options else { return nil }
-        defer { unsafe nghttp2_option_del(options) }
-        unsafe NGHTTP2Callbacks.install(in: callbacks)
-        unsafe nghttp2_option_set_no_auto_window_update(options, 1)
-        unsafe nghttp2_option_set_no_closed_streams(options, 1)
-        // Our own limiter sees resets in both directions and says so; the library's would end connections silently.
-        unsafe nghttp2_option_set_stream_reset_rate_limit(options, UInt64.max, UInt64.max)
-        // Types that nobody defined are ignored, but counted.
-        for type in UInt8(NGHTTP2_ORIGIN.rawValue) + 1...UInt8.max {
-            unsafe nghttp2_option_set_user_recv_extension_type(options, type)
-        }
-        unsafe nghttp2_option_set_max_continuations(options, limits.maxContinuations)
-        unsafe nghttp2_option_set_peer_max_concurrent_streams(options, UInt32(limits.maxConcurrentStreams))
-        var session: OpaquePointer?
-        let result =
-            switch role {
-            case .client: unsafe nghttp2_session_client_new2(&session, callbacks, nil, options)
-            case .server: unsafe nghttp2_session_server_new2(&session, callbacks, nil, options)
-            }
-        return unsafe result == 0 ? session : nil
-    }
-
     private func bodyProvider() -> nghttp2_data_provider {
         unsafe nghttp2_data_provider(source: nghttp2_data_source(fd: 0), read_callback: NGHTTP2Callbacks.readBody)
-    }
-}
-
-extension HTTP2Headers {
-    /// Lends the fields in the library's form, which copies them.
-    func withFields<Result>(_ body: (UnsafePointer<nghttp2_nv>?, Int) -> Result) -> Result {
-        // The library wants mutable pointers but only reads.
-        unsafe bytes.withUnsafeBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return body(nil, 0) }
-            let start = unsafe UnsafeMutablePointer(mutating: base)
-            return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: entries.count) { fields in
-                for (index, entry) in entries.enumerated() {
-                    let name = unsafe start + entry.offset
-                    unsafe fields.initializeElement(
-                        at: index,
-                        to: nghttp2_nv(
-                            name: name,
-                            value: name + entry.nameLength,
-                            namelen: entry.nameLength,
-                            valuelen: entry.valueLength,
-                            flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
-                        )
-                    )
-                }
-                return unsafe body(UnsafePointer(fields.baseAddress), entries.count)
-            }
-        }
     }
 }
