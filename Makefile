@@ -44,6 +44,7 @@ bench-settings: build ## What each setting of docs/operations/tuning.md does, on
 	@python3 scripts/bench_settings.py $(if $(EPISODES),--episodes $(EPISODES))
 
 test: setup lint ## Set-up, lint, a build with warnings as errors, all tests (FILTER=Name for some)
+	@scripts/setup-lerobot.sh
 	@scripts/build.sh tests
 	@scripts/test.sh $(FILTER)
 

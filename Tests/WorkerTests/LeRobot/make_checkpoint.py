@@ -1,13 +1,15 @@
 """Makes LeRobot checkpoints with random weights and what LeRobot itself answers with them; used by LeRobotTests.swift.
 
-    python make_checkpoint.py act|diffusion FOLDER
+    python make_checkpoint.py act|diffusion|smolvla FOLDER
 
 FOLDER gets `pretrained_model/` (saved by LeRobot), `dataset/meta/info.json` (names and rate) and `expected.json`: observations
 (pixels by a generator that the Swift test repeats) with the chunk of `predict_action_chunk` between LeRobot's processors,
-one observation at a time and step by step, as LeRobot's own policy server does it.
+one observation at a time and step by step, as LeRobot's own policy server does it. For flow-matching policies there is also
+`continued`: the same observations with the rest of a previous chunk, by a plain loop over LeRobot's own velocity.
 """
 
 import json
+import math
 import os
 import pathlib
 import sys
@@ -33,7 +35,7 @@ def pixels(seed: int, height: int, width: int) -> torch.Tensor:
     return torch.frombuffer(out, dtype=torch.uint8).view(height, width, 3)
 
 
-def configuration(kind: str):
+def configuration(kind: str, folder: pathlib.Path):
     features = {
         "input_features": {
             **{key: PolicyFeature(type=FeatureType.VISUAL, shape=shape) for key, shape in IMAGES.items()},
@@ -53,13 +55,63 @@ def configuration(kind: str):
             noise_scheduler_type="DDIM", crop_shape=None, pretrained_backbone_weights=None, spatial_softmax_num_keypoints=8,
             **features,
         )  # fmt: skip
+    if kind == "smolvla":
+        from tiny_assets import save_smolvlm
+
+        save_smolvlm(folder / "vlm")
+        return make_policy_config(
+            "smolvla", vlm_model_name=str(folder / "vlm"), chunk_size=12, n_action_steps=12, num_vlm_layers=2, num_steps=4,
+            resize_imgs_with_padding=(64, 64), **features,
+        )  # fmt: skip
     raise SystemExit(f"unknown kind {kind}")
+
+
+def in_robot_units(chunk: torch.Tensor, after) -> list[list[float]]:
+    return torch.stack([after(chunk[:, i, :]) for i in range(chunk.shape[1])], dim=1)[0].tolist()
+
+
+def continued(policy, prepared: dict, before, after, number: int) -> dict:
+    """Real-time chunking row by row: the prefix in the noise, velocity 0, rising and 1. Overlaps and delays differ."""
+    from lerobot.policies.smolvla.modeling_smolvla import make_att_2d_masks
+
+    overlap, frozen, rate = 4 + number, number - 1, 6.0
+    prefix = [[0.1 * row + 0.2 * joint for joint in range(3)] + [30.0 + row] for row in range(overlap)]
+    model, config = policy.model, policy.config
+    mean, std = torch.tensor([0.0, 0.5, -0.5, 40.0]), torch.tensor([1.5, 0.7, 1.1, 20.0])
+    x = torch.zeros(1, config.chunk_size, config.max_action_dim)
+    x[0, :overlap, :4] = (torch.tensor(prefix) - mean) / (std + 1e-8)
+    share = []
+    for row in range(config.chunk_size):
+        if row < frozen:
+            share.append(0.0)
+        elif row < overlap:
+            place = (row - frozen + 1) / (overlap - frozen + 1)
+            share.append((1 - math.exp(-rate * place)) / (1 - math.exp(-rate)))
+        else:
+            share.append(1.0)
+    images, masks = policy.prepare_images(prepared)
+    embedded, padding, attention = model.embed_prefix(
+        images, masks, prepared["observation.language.tokens"], prepared["observation.language.attention_mask"],
+        state=policy.prepare_state(prepared),
+    )  # fmt: skip
+    _, cache = model.vlm_with_expert.forward(
+        attention_mask=make_att_2d_masks(padding, attention), position_ids=torch.cumsum(padding, dim=1) - 1,
+        past_key_values=None, inputs_embeds=[embedded, None], use_cache=config.use_cache, fill_kv_cache=True,
+    )  # fmt: skip
+    for step in range(config.num_steps):
+        time = torch.tensor([1 - step / config.num_steps])
+        velocity = model.denoise_step(x_t=x, prefix_pad_masks=padding, past_key_values=cache, timestep=time)
+        for row, factor in enumerate(share):
+            x[0, row] -= velocity[0, row] * factor / config.num_steps
+    rows = in_robot_units(x[:, :, :4], after)
+    return {"prefix": prefix, "frozen": frozen, "continued": rows}
 
 
 def main() -> None:
     kind, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(7)
-    config = configuration(kind)
+    config = configuration(kind, folder)
     policy = get_policy_class(kind)(config)
     policy.eval()
     statistics = {
@@ -118,9 +170,13 @@ def main() -> None:
                     if key in prepared:
                         queue.extend([prepared[key]] * queue.maxlen)
                 extra["noise"] = torch.zeros(1, config.horizon, len(ACTION_NAMES))
+            if kind == "smolvla":
+                extra["noise"] = torch.zeros(1, config.chunk_size, config.max_action_dim)
             chunk = policy.predict_action_chunk(prepared, **extra)
-            steps = [after(chunk[:, i, :]) for i in range(chunk.shape[1])]
-        answers.append({"state": state, "chunk": torch.stack(steps, dim=1)[0].tolist()})
+            answer = {"state": state, "chunk": in_robot_units(chunk, after)}
+            if kind == "smolvla" and number:
+                answer |= continued(policy, prepared, before, after, number)
+        answers.append(answer)
     (folder / "expected.json").write_text(json.dumps({"task": TASK, "answers": answers}))
 
 
