@@ -33,6 +33,9 @@ bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python
 bench-worker: build ## CPU and memory of the worker around an inference, and what batching gains
 	@/usr/bin/python3 scripts/bench_worker.py
 
+bench-gpu: build ## On a GPU: a GR00T-N1.5-sized policy, graph, eager, LeRobot's server (PYTHON=... BUNDLE=DIR TINY=1 checks on a CPU)
+	@/usr/bin/python3 scripts/bench_gpu.py $(if $(PYTHON),--python $(PYTHON)) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(filter 1,$(TINY)),--tiny)
+
 bench-images: build ## Bytes of image encodings, and how the policy's answers change
 	@python3 scripts/bench_images.py
 
@@ -77,4 +80,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-settings bench-gateway bench-store bench-worker fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-settings bench-gateway bench-store bench-worker bench-gpu fuzz test lint format train generate clean package

@@ -152,6 +152,8 @@ let package = Package(
             resources: [
                 .embedInCode("Python/child.py"), .embedInCode("Python/lerobot_policy.py"),
                 .embedInCode("Python/capture.py"), .embedInCode("Python/prefix.py"),
+                .embedInCode("Python/groot.py"), .embedInCode("Python/grouping.py"),
+                .embedInCode("Python/processors.py"),
             ],
             swiftSettings: settings
         ),

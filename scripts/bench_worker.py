@@ -35,6 +35,7 @@ from fleet import ROOT, free_port
 
 STATE = ROOT / ".state" / "bench-worker"
 TABLE = ROOT / ".state" / "bench-worker.md"
+BINARY = ROOT / ".build/release/groot-worker"
 METHOD = "/groot.v1.Inference/Infer"
 TICKS = os.sysconf("SC_CLK_TCK")
 MINI = ROOT / "policies" / "groot-mini"
@@ -72,27 +73,29 @@ def request(config: dict, robot: str) -> bytes:
 class Worker:
     """A running groot-worker; leaving the block stops it."""
 
-    def __init__(self, checkpoint: pathlib.Path, *flags: str) -> None:
-        self.port, self.admin = free_port(0), free_port(0)
+    def __init__(
+        self, checkpoint: pathlib.Path, *flags: str, binary: pathlib.Path = BINARY, ready_seconds: float = 60
+    ) -> None:
+        self.port, self.admin, self.ready_seconds = free_port(0), free_port(0), ready_seconds
         STATE.mkdir(parents=True, exist_ok=True)
         self.log = STATE / "worker.log"
         environment = dict(os.environ, GROOT_ONNXRUNTIME=str(ROOT / ".state/onnxruntime/libonnxruntime.so"))
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [ROOT / ".build/release/groot-worker", "--checkpoint", checkpoint, "--listen", f"127.0.0.1:{self.port}",
+                [binary, "--checkpoint", checkpoint, "--listen", f"127.0.0.1:{self.port}",
                  "--admin", f"127.0.0.1:{self.admin}", *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
             )  # fmt: skip
 
     def __enter__(self) -> Worker:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + self.ready_seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/readyz") as answer:
                 if answer.status == 200:
                     return self
             time.sleep(0.05)
         self.__exit__()
-        sys.exit(f"bench-worker: the worker does not serve; see {self.log}")
+        sys.exit(f"the worker does not serve; see {self.log}")
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -125,7 +125,8 @@ actor PythonChild {
         progress(.warming(maxBatch: options.maxBatch))
         var times: [PolicyDescription.BatchTime] = []
         let limit = MonotonicInstant.now() + options.loadTimeout
-        for batch in 1...options.maxBatch {
+        // The largest first: a lack of memory shows at once, and what it needed on a GPU serves the smaller ones too.
+        for batch in (1...options.maxBatch).reversed() {
             var request = ChildRequest("warm")
             request.batch = batch
             try send(request)
@@ -135,7 +136,7 @@ actor PythonChild {
             }
             times.append(.init(batch: batch, infer: .nanoseconds(answer.inferNs ?? 0)))
         }
-        return times
+        return times.reversed()
     }
 
     /// One inference. A failure of the policy is an answer; a child that is lost is an error.

@@ -10,6 +10,8 @@ enum PythonFiles {
         [
             (main, PackageResources.child_py), (lerobotAdapter, PackageResources.lerobot_policy_py),
             ("capture.py", PackageResources.capture_py), ("prefix.py", PackageResources.prefix_py),
+            ("groot.py", PackageResources.groot_py), ("grouping.py", PackageResources.grouping_py),
+            ("processors.py", PackageResources.processors_py),
         ]
     }
 

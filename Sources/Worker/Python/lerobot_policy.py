@@ -7,8 +7,8 @@ the inference runs under bfloat16 autocast and, where the policy allows it, as o
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import json
 import os
 import time
 from collections import deque
@@ -61,7 +61,10 @@ class LeRobotPolicy:
         from lerobot.policies.factory import get_policy_class
 
         from capture import GraphCache
+        from groot import GivenNoise, without_flash_attention
+        from grouping import Grouping
         from prefix import PrefixSupport
+        from processors import ChunkFinisher, load_processors
 
         self.torch, self.numpy = torch, numpy
         directory = Path(settings["directory"])
@@ -75,13 +78,16 @@ class LeRobotPolicy:
         progress("reading the configuration")
         config = PreTrainedConfig.from_pretrained(str(directory), local_files_only=True)
         config.device = str(self.device)
+        if config.type == "groot" and without_flash_attention():
+            progress("flash-attn is not installed: PyTorch's own attention instead")
         progress(f"loading the weights of a {config.type} policy onto {self.device}")
         self.policy = get_policy_class(config.type).from_pretrained(str(directory), config=config, local_files_only=True)
         self.policy.to(self.device)
         self.policy.eval()
         self.config = config
         progress("loading the processors")
-        self.preprocess, self.postprocess = self.processors(directory)
+        preprocess, postprocess = load_processors(config, directory, self.device)
+        self.finisher = ChunkFinisher(postprocess)
         self.images = [(key, feature.shape[2], feature.shape[1]) for key, feature in sorted(config.image_features.items())]
         self.state_dim = config.input_features[STATE].shape[0] if STATE in config.input_features else 0
         self.action_dim = config.output_features["action"].shape[0]
@@ -92,12 +98,16 @@ class LeRobotPolicy:
             raise ValueError(f"the policy reads no {STATE}; a policy without a state is not supported")
         parameters = inspect.signature(self.policy.predict_action_chunk).parameters
         self.takes_noise = "noise" in parameters
-        self.prefix = PrefixSupport(self.policy, self.preprocess, self.device)
+        self.given_noise = GivenNoise.of(self.policy)
+        self.prefix = PrefixSupport(self.policy, preprocess, self.device)
+        self.grouping = Grouping(preprocess, by_sentence=config.type == "groot", native_prefix=self.prefix.native)
+        # Continuing a prefix puts other functions into the policy: compiled code would be compiled anew for each request.
+        self.predict_plainly = self.policy.predict_action_chunk
+        self.predict_compiled = self.predict_plainly
         if settings.get("compile"):
             progress("torch.compile (minutes)")
-            self.policy.predict_action_chunk = torch.compile(self.policy.predict_action_chunk)
+            self.predict_compiled = torch.compile(self.predict_plainly)
         self.graphs = GraphCache(self.device, self.predict)
-        self.whole_chunk: bool | None = None
         progress("first inference, to learn the chunk's size")
         chunk = self.probe()
         self.chunk_size = chunk.shape[1]
@@ -114,25 +124,6 @@ class LeRobotPolicy:
             "memory_bytes": self.memory(),
         }
 
-    def processors(self, directory: Path) -> tuple[Any, Any]:
-        from lerobot.policies.factory import make_pre_post_processors
-
-        def steps(file: str) -> set[str]:
-            path = directory / file
-            if not path.exists():
-                raise FileNotFoundError(
-                    f"{path} is missing: the directory was saved by a LeRobot older than 0.4; convert it with LeRobot's own"
-                    " migrate_policy_normalization"
-                )
-            return {step.get("registry_name", "") for step in json.loads(path.read_text())["steps"]}
-
-        # Only steps that are there may be overridden. What LeRobot's own server overrides, and nothing else.
-        before: dict[str, Any] = {}
-        if "device_processor" in steps("policy_preprocessor.json"):
-            before["device_processor"] = {"device": str(self.device)}
-        steps("policy_postprocessor.json")
-        return make_pre_post_processors(self.config, pretrained_path=str(directory), preprocessor_overrides=before)
-
     def device_name(self) -> str:
         if self.device.type == "cuda":
             return self.torch.cuda.get_device_name(self.device)
@@ -147,14 +138,14 @@ class LeRobotPolicy:
         torch = self.torch
         observation = {key: torch.zeros(1, 3, height, width) for key, width, height in self.images}
         observation[STATE] = torch.zeros(1, self.state_dim)
-        return self.finish(self.predict(self.prepare(observation, ["warm up"])))
+        return self.finisher.finish(self.predict(self.grouping.prepare(observation, ["warm up"])))
 
     # What one batch goes through.
 
     def warm_up(self, batch: int, arena: Any) -> str | None:
         rows = [{"task_bytes": 0, "prefix_rows": 0, "frozen_rows": 0, "seed": 0}] * batch
         observation, tasks = self.read(rows, arena)
-        note = self.graphs.capture(batch, self.with_noise(self.prepare(observation, tasks), rows))
+        note = self.graphs.capture(batch, self.with_noise(self.grouping.prepare(observation, tasks), rows))
         if self.description and self.device.type == "cuda":
             self.description["memory_bytes"] = self.memory()
         return note
@@ -163,7 +154,7 @@ class LeRobotPolicy:
         started = time.perf_counter_ns()
         observation, tasks = self.read(rows, arena)
         continues = any(row["prefix_rows"] for row in rows)
-        groups = self.prepare_apart(observation, tasks, rows) if continues else self.prepare(observation, tasks)
+        groups = self.grouping.prepare_apart(observation, tasks, rows) if continues else self.grouping.prepare(observation, tasks)
         prepared = time.perf_counter_ns()
         if continues:
             with self.prefix.continuing(self.prefixes(rows, arena), rows):
@@ -173,7 +164,7 @@ class LeRobotPolicy:
         if self.device.type == "cuda":
             self.torch.cuda.synchronize(self.device)
         inferred = time.perf_counter_ns()
-        self.write(self.finish(chunk), rows, arena)
+        self.write(self.finisher.finish(chunk), rows, arena)
         return {
             "preprocess": prepared - started,
             "infer": inferred - prepared,
@@ -192,58 +183,18 @@ class LeRobotPolicy:
         # Warm-up rows have no task; an empty sentence is what some tokenizers refuse.
         return observation, [arena.task(i, row["task_bytes"]) or "warm up" for i, row in enumerate(rows)]
 
-    def prepare(self, observation: dict[str, Any], tasks: list[str]) -> list[tuple[list[int], dict[str, Any]]]:
-        """Rows that may share an inference, each with the policy's own input.
-
-        GR00T's pack step gives every row of a batch the first row's sentence, so rows of another sentence are prepared
-        apart and joined again where their shapes agree.
-        """
-        if self.config.type != "groot" or len(set(tasks)) == 1:
-            return [(list(range(len(tasks))), self.preprocess({**observation, "task": list(tasks)}))]
-        groups = []
-        for task in dict.fromkeys(tasks):
-            rows = [i for i, other in enumerate(tasks) if other == task]
-            part = {key: value[rows] for key, value in observation.items()}
-            groups.append((rows, self.preprocess({**part, "task": [task] * len(rows)})))
-        return self.joined(groups)
-
-    def prepare_apart(
-        self, observation: dict[str, Any], tasks: list[str], rows: list[dict[str, Any]]
-    ) -> list[tuple[list[int], dict[str, Any]]]:
-        """As `prepare`; a policy with a native prefix mode takes one overlap and one delay per call."""
-        if not self.prefix.native:
-            return self.prepare(observation, tasks)
-        kinds = [(row["prefix_rows"], row["frozen_rows"]) for row in rows]
-        groups = []
-        for kind in dict.fromkeys(kinds):
-            members = [i for i, other in enumerate(kinds) if other == kind]
-            part = {key: value[members] for key, value in observation.items()}
-            for indices, prepared in self.prepare(part, [tasks[i] for i in members]):
-                groups.append(([members[i] for i in indices], prepared))
-        return groups
-
-    def joined(self, groups: list[tuple[list[int], dict[str, Any]]]) -> list[tuple[list[int], dict[str, Any]]]:
-        torch = self.torch
-        tensors = [{k: v for k, v in part.items() if torch.is_tensor(v)} for _, part in groups]
-        first = tensors[0]
-        alike = all(
-            part.keys() == first.keys() and all(part[key].shape[1:] == first[key].shape[1:] for key in first)
-            for part in tensors
-        )
-        if not alike:
-            return groups
-        rows = [row for part, _ in groups for row in part]
-        return [(rows, {**groups[0][1], **{key: torch.cat([part[key] for part in tensors]) for key in first}})]
-
-    def with_noise(self, groups: list[tuple[list[int], dict[str, Any]]], rows: list[dict[str, Any]]) -> list[Any]:
+    def with_noise(self, groups: list[Any], rows: list[dict[str, Any]]) -> list[Any]:
         """Adds the noise that the requests' seeds stand for, where the policy takes any."""
         return [(indices, part, self.noise([rows[i]["seed"] for i in indices])) for indices, part in groups]
 
     def noise(self, seeds: list[int]) -> Any:
-        if not self.takes_noise:
+        if self.given_noise:
+            rows, width = self.given_noise.rows, self.given_noise.width
+        elif self.takes_noise:
+            rows = getattr(self.config, "horizon", None) or self.config.chunk_size
+            width = getattr(self.config, "max_action_dim", None) or self.action_dim
+        else:
             return None
-        rows = getattr(self.config, "horizon", None) or self.config.chunk_size
-        width = getattr(self.config, "max_action_dim", None) or self.action_dim
         noise = self.torch.zeros(len(seeds), rows, width)
         for i, seed in enumerate(seeds):
             if seed:
@@ -260,11 +211,13 @@ class LeRobotPolicy:
             # The processors leave an empty place for the action, which some policies take for one.
             part = {key: value for key, value in part.items() if value is not None}
             self.fill_history(part)
-            extra = {"noise": noise} if noise is not None else {}
+            given = self.given_noise is not None and noise is not None
+            extra = {"noise": noise} if noise is not None and not given else {}
             with torch.inference_mode(), torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-            ):
-                chunk = self.policy.predict_action_chunk(part, **extra, **self.prefix.arguments(rows))
+            ), self.given_noise.taken(noise) if given else contextlib.nullcontext():
+                predict = self.predict_plainly if self.prefix.current else self.predict_compiled
+                chunk = predict(part, **extra, **self.prefix.arguments(rows))
             chunks.append(chunk if chunk.ndim == 3 else chunk.unsqueeze(0))
             order += rows
         if len(chunks) == 1:
@@ -286,22 +239,6 @@ class LeRobotPolicy:
         for key, queue in queues.items():
             if key != "action" and key in part:
                 queues[key] = deque([part[key]] * queue.maxlen, maxlen=queue.maxlen)
-
-    def finish(self, chunk: Any) -> Any:
-        """Robot units. Whole chunks where the processor takes them, else all steps of all rows as one batch of steps."""
-        chunk = chunk.float()
-        batch, rows, _ = chunk.shape
-        if self.whole_chunk is not False:
-            try:
-                whole = self.postprocess(chunk)
-                self.whole_chunk = tuple(whole.shape[:2]) == (batch, rows)
-                if self.whole_chunk:
-                    return whole
-            except (NotImplementedError, ValueError, RuntimeError, IndexError):
-                if self.whole_chunk:
-                    raise
-                self.whole_chunk = False
-        return self.postprocess(chunk.reshape(batch * rows, -1)).reshape(batch, rows, -1)
 
     def prefixes(self, rows: list[dict[str, Any]], arena: Any) -> Any:
         data = self.torch.frombuffer(arena.view("prefix", len(rows)), dtype=self.torch.float32)

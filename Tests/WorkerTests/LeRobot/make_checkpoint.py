@@ -1,6 +1,6 @@
-"""Makes LeRobot checkpoints with random weights and what LeRobot itself answers with them; used by LeRobotTests.swift.
+"""Makes LeRobot checkpoints with random weights and what LeRobot itself answers with them; used by LeRobotSerialTests.swift.
 
-    python make_checkpoint.py act|diffusion|smolvla FOLDER
+    python make_checkpoint.py act|diffusion|smolvla|groot FOLDER
 
 FOLDER gets `pretrained_model/` (saved by LeRobot), `dataset/meta/info.json` (names and rate) and `expected.json`: observations
 (pixels by a generator that the Swift test repeats) with the chunk of `predict_action_chunk` between LeRobot's processors,
@@ -13,8 +13,12 @@ import math
 import os
 import pathlib
 import sys
+import unittest.mock
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+if sys.argv[1:2] == ["groot"]:
+    # Read when LeRobot is imported; the worker's child gets the same from the test.
+    os.environ["HF_LEROBOT_HOME"] = str(pathlib.Path(sys.argv[2]).resolve() / "home")
 
 import torch  # noqa: E402
 from lerobot.configs.types import FeatureType, PolicyFeature  # noqa: E402
@@ -23,7 +27,7 @@ from lerobot.policies.factory import get_policy_class, make_policy_config, make_
 STATE_NAMES = ["left", "right", "lift", "claw"]
 ACTION_NAMES = ["left", "right", "lift", "claw_position"]
 IMAGES = {"observation.images.head": (3, 48, 64), "observation.images.chest": (3, 48, 64)}
-TASK = "Depalletize the green box"
+TASKS = ["Depalletize the green box", "Depalletize the brown box", "Stack it"]
 
 
 def pixels(seed: int, height: int, width: int) -> torch.Tensor:
@@ -63,6 +67,15 @@ def configuration(kind: str, folder: pathlib.Path):
             "smolvla", vlm_model_name=str(folder / "vlm"), chunk_size=12, n_action_steps=12, num_vlm_layers=2, num_steps=4,
             resize_imgs_with_padding=(64, 64), **features,
         )  # fmt: skip
+    if kind == "groot":
+        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "Sources/Worker/Python"))
+        from groot import without_flash_attention
+        from tiny_assets import save_eagle, save_groot_base
+
+        without_flash_attention()
+        save_eagle(folder / "home/lerobot/eagle2hg-processor-groot-n1p5")
+        save_groot_base(folder / "base")
+        return make_policy_config("groot", base_model_path=str(folder / "base"), use_bf16=False, **features)
     raise SystemExit(f"unknown kind {kind}")
 
 
@@ -153,13 +166,14 @@ def main() -> None:
     )
     answers = []
     for number in range(4):
+        task = TASKS[number % len(TASKS)]
         state = [0.1 * number, -0.3, 0.5, 20.0 * number]
         observation = {}
         for offset, (key, (_, height, width)) in enumerate(sorted(IMAGES.items())):
             image = pixels(100 * number + offset, height, width)
             observation[key] = (image.permute(2, 0, 1).type(torch.float32) / 255).contiguous().unsqueeze(0)
         observation["observation.state"] = torch.tensor([state])
-        observation["task"] = TASK
+        observation["task"] = task
         with torch.no_grad():
             prepared = before(observation)
             extra = {}
@@ -172,12 +186,17 @@ def main() -> None:
                 extra["noise"] = torch.zeros(1, config.horizon, len(ACTION_NAMES))
             if kind == "smolvla":
                 extra["noise"] = torch.zeros(1, config.chunk_size, config.max_action_dim)
-            chunk = policy.predict_action_chunk(prepared, **extra)
-            answer = {"state": state, "chunk": in_robot_units(chunk, after)}
+            if kind == "groot":
+                # Its own draw, made zero as the worker's rows without a seed are.
+                with unittest.mock.patch("torch.randn", lambda size, **options: torch.zeros(size, **options)):
+                    chunk = policy.predict_action_chunk(prepared)
+            else:
+                chunk = policy.predict_action_chunk(prepared, **extra)
+            answer = {"task": task, "state": state, "chunk": in_robot_units(chunk, after)}
             if kind == "smolvla" and number:
                 answer |= continued(policy, prepared, before, after, number)
         answers.append(answer)
-    (folder / "expected.json").write_text(json.dumps({"task": TASK, "answers": answers}))
+    (folder / "expected.json").write_text(json.dumps({"answers": answers}))
 
 
 if __name__ == "__main__":

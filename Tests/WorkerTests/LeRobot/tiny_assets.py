@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -42,3 +43,79 @@ def save_smolvlm(folder: pathlib.Path) -> None:
         },
         scale_factor=2, image_token_id=tokenizer.convert_tokens_to_ids("<image>"), pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(folder)  # fmt: skip
+
+
+def save_eagle(folder: pathlib.Path) -> None:
+    """The ten files that GR00T N1.5 looks for in $HF_LEROBOT_HOME/lerobot/eagle2hg-processor-groot-n1p5."""
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+    added = {token: len(ALPHABET) + number for number, token in enumerate(special)}
+    template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{% set ns = namespace(images=0) %}"
+        "{% for part in message.content %}{% if part.type == 'image' %}{% set ns.images = ns.images + 1 %}"
+        "<image-{{ ns.images }}>{% else %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    code = "_eagle2_5_vl"
+    files = {
+        "vocab.json": {letter: number for number, letter in enumerate(ALPHABET)},
+        "merges.txt": "#version: 0.2\n",
+        "added_tokens.json": added,
+        "chat_template.json": {"chat_template": template},
+        "special_tokens_map.json": {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
+        "generation_config.json": {},
+        "tokenizer_config.json": {
+            "tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "unk_token": None,
+            "added_tokens_decoder": {
+                str(number): {"content": token, "special": True, "normalized": False, "lstrip": False, "rstrip": False,
+                              "single_word": False}
+                for token, number in added.items()
+            },
+        },
+        "preprocessor_config.json": {
+            "auto_map": {"AutoImageProcessor": f"image_processing{code}_fast.Eagle25VLImageProcessorFast",
+                         "AutoProcessor": f"processing{code}.Eagle25VLProcessor"},
+            "image_processor_type": "Eagle25VLImageProcessorFast", "processor_class": "Eagle25VLProcessor",
+            "size": {"height": 56, "width": 56}, "max_dynamic_tiles": 1, "min_dynamic_tiles": 1, "use_thumbnail": False,
+            "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+        },
+        "processor_config.json": {
+            "auto_map": {"AutoProcessor": f"processing{code}.Eagle25VLProcessor"}, "processor_class": "Eagle25VLProcessor",
+            "tokens_per_tile": 16,
+        },
+        "config.json": {
+            "model_type": "eagle_2_5_vl", "architectures": ["Eagle25VLForConditionalGeneration"],
+            "auto_map": {"AutoConfig": f"configuration{code}.Eagle25VLConfig",
+                         "AutoModel": f"modeling{code}.Eagle25VLForConditionalGeneration"},
+            "vision_config": {"model_type": "siglip_vision_model", "hidden_size": 32, "intermediate_size": 64,
+                              "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 56, "patch_size": 14},
+            "text_config": {"architectures": ["Qwen3ForCausalLM"], "hidden_size": 64, "intermediate_size": 128,
+                            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+                            "vocab_size": len(ALPHABET) + len(added)},
+            "image_token_index": added["<IMG_CONTEXT>"], "select_layer": -1, "use_pixel_shuffle": False,
+            "mlp_connector_layers": 1, "downsample_ratio": 1.0, "force_image_size": 56,
+        },
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def save_groot_base(folder: pathlib.Path) -> None:
+    """What `base_model_path` of a GR00T N1.5 configuration names, in sizes for a test."""
+    import torch
+    from lerobot.policies.groot.groot_n1 import GR00TN15, GR00TN15Config
+
+    attention = {"attention_head_dim": 16, "num_attention_heads": 4, "dropout": 0.0, "final_dropout": False}
+    config = GR00TN15Config(
+        backbone_cfg={"select_layer": 2, "project_to_dim": None},
+        action_head_cfg={
+            "action_dim": 32, "action_horizon": 16, "hidden_size": 64, "input_embedding_dim": 64, "backbone_embedding_dim": 64,
+            "max_state_dim": 64, "num_inference_timesteps": 4, "num_timestep_buckets": 1000, "max_num_embodiments": 32,
+            "diffusion_model_cfg": {**attention, "num_layers": 2, "output_dim": 64, "norm_type": "ada_norm",
+                                    "interleave_self_attention": True, "cross_attention_dim": 64, "positional_embeddings": None},
+            "vl_self_attention_cfg": {**attention, "num_layers": 1, "positional_embeddings": None},
+        },
+        action_horizon=16, action_dim=32, compute_dtype="float32",
+    )  # fmt: skip
+    torch.manual_seed(7)
+    GR00TN15(config, local_model_path=str(folder)).save_pretrained(folder)

@@ -8,7 +8,7 @@ import Testing
 
 /// A Python with LeRobot, as scripts/setup-lerobot.sh makes it.
 enum LeRobotEnvironment {
-    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
 
     static let python =
@@ -22,16 +22,29 @@ enum LeRobotEnvironment {
         let why = said?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "run scripts/setup-lerobot.sh"
         return "no LeRobot: \(why) (another Python with LeRobot: GROOT_LEROBOT_PYTHON)"
     }()
+
+    /// Runs a program to its end; what it says goes to the test's log.
+    static func run(_ program: String, _ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) throws
+    {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        process.currentDirectoryURL = root
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "\(arguments) failed", sourceLocation: sourceLocation)
+    }
 }
 
 /// Real LeRobot, real checkpoints with random weights.
-@Suite(.serialized, .timeLimit(.minutes(5)), .enabled(if: LeRobotEnvironment.canRun, LeRobotEnvironment.reason))
-struct LeRobotTests {
+@Suite(.serialized, .timeLimit(.minutes(10)), .enabled(if: LeRobotEnvironment.canRun, LeRobotEnvironment.reason))
+struct LeRobotSerialTests {
     /// Arms in rad, the claw up to 100: float32 sums in another order differ by this much at most.
     private static let tolerance: Float = 2e-4
 
     private struct Expected: Decodable {
         struct Answer: Decodable {
+            var task: String
             var state: [Float]
             var chunk: [[Float]]
             /// With a rest of the previous chunk of which the first rows are frozen; flow-matching policies only.
@@ -40,7 +53,6 @@ struct LeRobotTests {
             var continued: [[Float]]?
         }
 
-        var task: String
         var answers: [Answer]
     }
 
@@ -48,7 +60,7 @@ struct LeRobotTests {
 
     init() throws { folder = try TemporaryDirectory(prefix: "groot-lerobot") }
 
-    @Test(arguments: ["act", "diffusion", "smolvla"])
+    @Test(arguments: ["act", "diffusion", "smolvla", "groot"])
     func `the chunk is LeRobot's own, alone and in a batch`(kind: String) async throws {
         let expected = try make(kind)
         let policy = try await load()
@@ -59,15 +71,7 @@ struct LeRobotTests {
         #expect(description.actionNames == ["left", "right", "lift", "claw_position"])
         #expect(description.actionPeriod == .milliseconds(50))
         #expect(policy.version.hasPrefix("LeRobot 0."))
-        let inputs = expected.answers.enumerated().map { number, answer in
-            PolicyInput(
-                images: description.images.enumerated().map { offset, image in
-                    pixels(seed: UInt32(100 * number + offset), count: image.width * image.height * 3)
-                },
-                state: answer.state,
-                task: expected.task
-            )
-        }
+        let inputs = inputs(expected, description)
         let together = try await policy.run(inputs)
         for (number, answer) in expected.answers.enumerated() {
             let alone = try await policy.run([inputs[number]])
@@ -106,12 +110,13 @@ struct LeRobotTests {
         _ chunk: [Float],
         _ rows: [[Float]],
         _ what: String,
+        tolerance: Float = Self.tolerance,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let flat = rows.flatMap { $0 }
         #expect(chunk.count == flat.count, sourceLocation: sourceLocation)
         let worst = zip(chunk, flat).map { abs($0 - $1) }.max() ?? 0
-        #expect(worst <= Self.tolerance, "\(what): \(worst)", sourceLocation: sourceLocation)
+        #expect(worst <= tolerance, "\(what): \(worst)", sourceLocation: sourceLocation)
     }
 
     @Test
@@ -155,14 +160,65 @@ struct LeRobotTests {
         await refused("older than 0.4")
     }
 
+    @Test
+    func `an exported ACT checkpoint serves on the onnx runtime with the same chunk`() async throws {
+        let expected = try make("act")
+        let out = folder.url.appending(path: "onnx")
+        let script = LeRobotEnvironment.root.appending(path: "training/export_act.py").path
+        let checkpoint = folder.url.appending(path: "pretrained_model").path
+        let dataset = folder.url.appending(path: "dataset").path
+        try LeRobotEnvironment.run(
+            LeRobotEnvironment.python,
+            [script, "--checkpoint", checkpoint, "--dataset", dataset, "--out", out.path]
+        )
+        let policy = try await TestRuntime.load(directory: out.path, maxBatch: 4)
+        #expect(policy.description.runtime == "onnx")
+        #expect(policy.description.actionNames == ["left", "right", "lift", "claw_position"])
+        let answer = try await policy.run(inputs(expected, policy.description))
+        for (number, wanted) in expected.answers.enumerated() {
+            // Sums in another order, then claws up to 100.
+            expect(try answer.chunks[number].get(), wanted.chunk, "observation \(number)", tolerance: 1e-2)
+        }
+        await policy.close()
+    }
+
+    @Test
+    func `recordings follow batch sizes and shapes`() throws {
+        let here = URL(filePath: #filePath).deletingLastPathComponent()
+        try LeRobotEnvironment.run(LeRobotEnvironment.python, [here.appending(path: "test_capture.py").path])
+    }
+
+    @Test
+    func `bench-gpu runs from the request to its page with a few layers on the CPU`() throws {
+        let page = folder.url.appending(path: "page.md")
+        let worker = LeRobotEnvironment.root.appending(path: ".build/debug/groot-worker").path
+        try LeRobotEnvironment.run(
+            "/usr/bin/python3",
+            [
+                "scripts/bench_gpu.py", "--tiny", "--python", LeRobotEnvironment.python, "--worker", worker,
+                "--robots", "1,2", "--seconds", "1", "--page", page.path,
+            ]
+        )
+        let text = try String(contentsOf: page, encoding: .utf8)
+        #expect(text.contains("\n| 1 | ") && text.contains("\n| 2 | "), "\(text)")
+        #expect(text.contains("LeRobot's own PolicyServer, one robot: p50 "), "\(text)")
+    }
+
+    private func inputs(_ expected: Expected, _ description: PolicyDescription) -> [PolicyInput] {
+        expected.answers.enumerated().map { number, answer in
+            PolicyInput(
+                images: description.images.enumerated().map { offset, image in
+                    pixels(seed: UInt32(100 * number + offset), count: image.width * image.height * 3)
+                },
+                state: answer.state,
+                task: answer.task
+            )
+        }
+    }
+
     private func make(_ kind: String) throws -> Expected {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "make_checkpoint.py").path
-        let process = Process()
-        process.executableURL = URL(filePath: LeRobotEnvironment.python)
-        process.arguments = [script, kind, folder.url.path]
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "make_checkpoint.py \(kind) failed")
+        try LeRobotEnvironment.run(LeRobotEnvironment.python, [script, kind, folder.url.path])
         let file = folder.url.appending(path: "expected.json")
         return try JSONDecoder().decode(Expected.self, from: Data(contentsOf: file))
     }
@@ -172,12 +228,27 @@ struct LeRobotTests {
             directory: folder.url.appending(path: "pretrained_model").path,
             name: "random",
             maxBatch: 4,
-            python: LeRobotEnvironment.python,
+            python: try python(),
             device: "cpu",
             dataset: folder.url.appending(path: "dataset").path,
             inferenceTimeout: .seconds(60)
         )
         return try await LeRobotPolicy.load(options, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// GR00T N1.5 finds its tokenizer below HF_LEROBOT_HOME: any executable may stand for Python.
+    private func python() throws(WorkerError) -> String {
+        let home = folder.url.appending(path: "home").path
+        guard FileManager.default.fileExists(atPath: home) else { return LeRobotEnvironment.python }
+        let script = folder.url.appending(path: "python")
+        do {
+            try "#!/bin/sh\nHF_LEROBOT_HOME='\(home)' exec '\(LeRobotEnvironment.python)' \"$@\"\n"
+                .write(to: script, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+        } catch {
+            throw WorkerError(.badCheckpoint, "no wrapper for Python", cause: error)
+        }
+        return script.path
     }
 
     private func refused(_ says: String, sourceLocation: SourceLocation = #_sourceLocation) async {
