@@ -171,7 +171,7 @@ def bundle(target: pathlib.Path, python_version: str) -> None:
             shutil.copy2(rest.split(" (")[0], target / "lib" / name)
     for folder in ("scripts", "training"):
         shutil.copytree(ROOT / folder, target / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", target / "python", "--only-binary=:all:", "--upgrade"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--target", target / "python", "--only-binary=:all:", "--upgrade"]
     subprocess.run([*pip, "--python-version", python_version, "--platform", "manylinux2014_x86_64", "grpcio"], check=True)
     (target / "run").write_text(
         '#!/bin/sh\n# Arguments of bench_gpu.py, such as --python PATH, --compile, --robots 1,16.\nhere=$(cd "$(dirname "$0")" && pwd)\n'
