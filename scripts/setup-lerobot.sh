@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A LeRobot of its own for the tests that run real checkpoints, in .state/lerobot; part of `make test`'s set-up.
 #
-# About 40 s and 2 GB where pip is configured with a CPU build of PyTorch (it prefers one: local versions come first), about 2
-# minutes and 7 GB with PyPI's, which brings CUDA's libraries. Never fails: without LeRobot its tests are skipped, and
+# About 50 s and 2 GB where pip is configured with a CPU build of PyTorch (it prefers one: local versions come first), 1.8 minutes
+# and 5.8 GB with PyPI's, which brings CUDA's libraries. Never fails: without LeRobot its tests are skipped, and
 # .state/lerobot-skipped says why. Another Python with LeRobot: GROOT_LEROBOT_PYTHON.
 set -uo pipefail
 cd "$(dirname "$0")/.."
