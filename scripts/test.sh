@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the built tests; `test.sh Name` only those that match, `test.sh Operation` those of Tests/Operation. Suites that
-# run a control loop or a whole fleet against the clock end in "SerialTests": they get the machine to themselves, after
-# all others.
+# run a control loop or a whole fleet against the clock, or keep a processor for seconds, end in "SerialTests": they get the
+# machine to themselves, after all others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GROOT_ONNXRUNTIME="$PWD/.state/onnxruntime/libonnxruntime.so"

@@ -5,7 +5,7 @@ import Testing
 @testable import Gateway
 
 /// The scheduler in a fleet of simulated robots and workers: what docs/scheduling.md promises, in virtual time.
-struct SimulationTests {
+struct SimulationSerialTests {
     private func starved(_ policy: String, _ robots: Int, seed: UInt64 = 1) throws -> SimulationReport {
         var configuration = SimulationConfiguration()
         configuration.robots = robots
