@@ -1,13 +1,21 @@
-"""What GR00T N1.5 in LeRobot (0.4, 0.5) needs beyond other policies; nothing of it touches N1.7.
+"""What GR00T in LeRobot needs beyond other policies: N1.5 (LeRobot 0.4, 0.5) and N1.7 (0.6).
 
-Flash attention: its Eagle backbone names it whatever the machine has. Where it cannot be imported, PyTorch's own attention
-computes the same. Noise: its action head draws its own; the worker's requests carry seeds, one a row.
+Flash attention: N1.5's Eagle backbone names it whatever the machine has. Where it cannot be imported, PyTorch's own attention
+computes the same (N1.7 chooses by itself). Noise and velocity: both action heads draw their own noise and integrate a
+velocity within one function; the worker's requests carry seeds and prefixes, one a row.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import sys
 from typing import Any, Iterator
+
+
+def is_n15() -> bool:
+    """Whether this LeRobot's GR00T is N1.5; with 0.6 N1.7 took its place."""
+    return importlib.util.find_spec("lerobot.policies.groot.groot_n1") is not None
 
 
 def without_flash_attention() -> bool:
@@ -15,7 +23,7 @@ def without_flash_attention() -> bool:
     import transformers
     from transformers.utils import is_flash_attn_2_available
 
-    if is_flash_attn_2_available():
+    if not is_n15() or is_flash_attn_2_available():
         return False
     original = transformers.PreTrainedModel._check_and_adjust_attn_implementation
     if getattr(original, "is_without_flash", False):
@@ -41,29 +49,42 @@ class _TorchWithNoise:
     def randn(self, size: Any, **options: Any) -> Any:
         if tuple(size) != tuple(self._noise.shape):
             raise ValueError(f"the action head wants noise of shape {tuple(size)}, the worker made {tuple(self._noise.shape)}")
-        return self._noise.to(options.get("dtype", self._noise.dtype))
+        # A copy, as N1.7 may write into what it drew.
+        return self._noise.to(options.get("dtype", self._noise.dtype), copy=True)
 
 
-class GivenNoise:
-    """For an action head that draws noise by itself: its shape, and a block within which it takes what it is given."""
+class ActionHead:
+    """GR00T's flow-matching head, and blocks within which its noise is given and its velocity scaled."""
 
-    def __init__(self, policy: Any) -> None:
-        import sys
-
-        head = policy._groot_model.action_head
-        self.module = sys.modules[type(head).__module__]
-        self.rows, self.width = head.config.action_horizon, head.config.action_dim
+    def __init__(self, head: Any) -> None:
+        self.head, self.module = head, sys.modules[type(head).__module__]
+        self.rows, self.width = head.config.action_horizon, head.action_dim
 
     @staticmethod
-    def of(policy: Any) -> "GivenNoise | None":
+    def of(policy: Any) -> "ActionHead | None":
         head = getattr(getattr(policy, "_groot_model", None), "action_head", None)
-        return GivenNoise(policy) if type(head).__name__ == "FlowmatchingActionHead" else None
+        return ActionHead(head) if hasattr(head, "action_decoder") else None
 
     @contextlib.contextmanager
-    def taken(self, noise: Any) -> Iterator[None]:
+    def taking(self, noise: Any) -> Iterator[None]:
         original = self.module.torch
         self.module.torch = _TorchWithNoise(original, noise)
         try:
             yield
         finally:
             self.module.torch = original
+
+    @contextlib.contextmanager
+    def scaled(self, strength: Any) -> Iterator[None]:
+        """Multiplies the velocity by `strength` (B, T, 1). Its decoder's last rows are the velocity, nothing reads the others."""
+
+        def scale(_module: Any, _inputs: Any, output: Any) -> Any:
+            velocity = output.clone()
+            velocity[:, -self.rows :] *= strength.to(velocity.dtype)
+            return velocity
+
+        hook = self.head.action_decoder.register_forward_hook(scale)
+        try:
+            yield
+        finally:
+            hook.remove()

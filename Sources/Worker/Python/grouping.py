@@ -5,24 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 Group = tuple[list[int], dict[str, Any]]
+PADDED = ("input_ids", "attention_mask", "mm_token_type_ids")
+"""What a tokenizer makes as long as the longest sentence of a batch; under these names in GR00T N1.7 only."""
 
 
 class Grouping:
-    def __init__(self, preprocess: Any, by_sentence: bool, native_prefix: bool) -> None:
-        """`by_sentence`: the processors know one sentence per call; `native_prefix`: the policy knows one overlap and delay."""
+    def __init__(self, preprocess: Any, by_sentence: bool) -> None:
+        """`by_sentence`: the processors know one sentence per call."""
         import torch
 
-        self.torch, self.preprocess = torch, preprocess
-        self.by_sentence, self.native_prefix = by_sentence, native_prefix
+        self.torch, self.preprocess, self.by_sentence = torch, preprocess, by_sentence
 
     def prepare(self, observation: dict[str, Any], tasks: list[str]) -> list[Group]:
         """Rows that may share an inference, each with the policy's own input.
 
-        GR00T's pack step gives every row of a batch the first row's sentence, so rows of another sentence are prepared
+        GR00T N1.5's pack step gives every row of a batch the first row's sentence, so rows of another sentence are prepared
         apart and joined again where their shapes agree.
         """
         if not self.by_sentence or len(set(tasks)) == 1:
-            return [(list(range(len(tasks))), self.preprocess({**observation, "task": list(tasks)}))]
+            return self.unpadded(self.preprocess({**observation, "task": list(tasks)}), len(tasks))
         groups = []
         for task in dict.fromkeys(tasks):
             rows = [i for i, other in enumerate(tasks) if other == task]
@@ -30,19 +31,27 @@ class Grouping:
             groups.append((rows, self.preprocess({**part, "task": [task] * len(rows)})))
         return self.joined(groups)
 
-    def prepare_apart(
-        self, observation: dict[str, Any], tasks: list[str], rows: list[dict[str, Any]]
-    ) -> list[Group]:
-        """As `prepare`; a policy with a native prefix mode takes one overlap and one delay per call."""
-        if not self.native_prefix:
-            return self.prepare(observation, tasks)
-        kinds = [(row["prefix_rows"], row["frozen_rows"]) for row in rows]
+    def unpadded(self, part: dict[str, Any], batch: int) -> list[Group]:
+        """Rows with sentences of another length infer apart, without the padding on their left.
+
+        GR00T N1.7 has layers behind its language model that do not mask it: a padded row would get another chunk. The
+        processors run once for all, as decoding relative actions needs the states of the whole batch.
+        """
+        mask = part.get("attention_mask")
+        lengths = [0] * batch if mask is None else [int(length) for length in mask.sum(1)]
+        if len(set(lengths)) == 1:
+            return [(list(range(batch)), part)]
+
+        def cut(key: str, value: Any, rows: list[int]) -> Any:
+            if not self.torch.is_tensor(value) or value.ndim == 0 or len(value) % batch:
+                return value
+            own = value.view(batch, -1, *value.shape[1:])[rows].flatten(0, 1)
+            return own[:, -lengths[rows[0]] :] if key in PADDED else own
+
         groups = []
-        for kind in dict.fromkeys(kinds):
-            members = [i for i, other in enumerate(kinds) if other == kind]
-            part = {key: value[members] for key, value in observation.items()}
-            for indices, prepared in self.prepare(part, [tasks[i] for i in members]):
-                groups.append(([members[i] for i in indices], prepared))
+        for length in dict.fromkeys(lengths):
+            rows = [i for i, other in enumerate(lengths) if other == length]
+            groups.append((rows, {key: cut(key, value, rows) for key, value in part.items()}))
         return groups
 
     def joined(self, groups: list[Group]) -> list[Group]:

@@ -7,7 +7,6 @@ the inference runs under bfloat16 autocast and, where the policy allows it, as o
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import time
@@ -53,6 +52,14 @@ def lerobot_version() -> str:
     return version("lerobot")
 
 
+def takes_noise(policy: Any) -> bool:
+    """Whether predict_action_chunk takes `noise`, by itself or handed through to the model (pi0)."""
+    parameters = inspect.signature(policy.predict_action_chunk).parameters
+    handed = any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values())
+    sample = getattr(getattr(policy, "model", None), "sample_actions", None)
+    return "noise" in parameters or (handed and sample is not None and "noise" in inspect.signature(sample).parameters)
+
+
 class LeRobotPolicy:
     def __init__(self, settings: dict[str, Any], progress: Callable[[str], None]) -> None:
         import numpy
@@ -61,9 +68,9 @@ class LeRobotPolicy:
         from lerobot.policies.factory import get_policy_class
 
         from capture import GraphCache
-        from groot import GivenNoise, without_flash_attention
+        from groot import ActionHead, is_n15, without_flash_attention
         from grouping import Grouping
-        from prefix import PrefixSupport
+        from prefix import PrefixSupport, model_units
         from processors import ChunkFinisher, load_processors
 
         self.torch, self.numpy = torch, numpy
@@ -96,11 +103,10 @@ class LeRobotPolicy:
             raise ValueError(f"the policy reads {sorted(extra)}, which no robot sends; images and {STATE} are supported")
         if self.state_dim == 0:
             raise ValueError(f"the policy reads no {STATE}; a policy without a state is not supported")
-        parameters = inspect.signature(self.policy.predict_action_chunk).parameters
-        self.takes_noise = "noise" in parameters
-        self.given_noise = GivenNoise.of(self.policy)
-        self.prefix = PrefixSupport(self.policy, preprocess, self.device)
-        self.grouping = Grouping(preprocess, by_sentence=config.type == "groot", native_prefix=self.prefix.native)
+        self.takes_noise = takes_noise(self.policy)
+        self.head = ActionHead.of(self.policy)
+        self.prefix = PrefixSupport(self.policy, self.head, self.takes_noise, model_units(preprocess, postprocess))
+        self.grouping = Grouping(preprocess, by_sentence=config.type == "groot" and is_n15())
         # Continuing a prefix puts other functions into the policy: compiled code would be compiled anew for each request.
         self.predict_plainly = self.policy.predict_action_chunk
         self.predict_compiled = self.predict_plainly
@@ -154,7 +160,7 @@ class LeRobotPolicy:
         started = time.perf_counter_ns()
         observation, tasks = self.read(rows, arena)
         continues = any(row["prefix_rows"] for row in rows)
-        groups = self.grouping.prepare_apart(observation, tasks, rows) if continues else self.grouping.prepare(observation, tasks)
+        groups = self.grouping.prepare(observation, tasks)
         prepared = time.perf_counter_ns()
         if continues:
             with self.prefix.continuing(self.prefixes(rows, arena), rows):
@@ -188,8 +194,8 @@ class LeRobotPolicy:
         return [(indices, part, self.noise([rows[i]["seed"] for i in indices])) for indices, part in groups]
 
     def noise(self, seeds: list[int]) -> Any:
-        if self.given_noise:
-            rows, width = self.given_noise.rows, self.given_noise.width
+        if self.head:
+            rows, width = self.head.rows, self.head.width
         elif self.takes_noise:
             rows = getattr(self.config, "horizon", None) or self.config.chunk_size
             width = getattr(self.config, "max_action_dim", None) or self.action_dim
@@ -211,13 +217,15 @@ class LeRobotPolicy:
             # The processors leave an empty place for the action, which some policies take for one.
             part = {key: value for key, value in part.items() if value is not None}
             self.fill_history(part)
-            given = self.given_noise is not None and noise is not None
-            extra = {"noise": noise} if noise is not None and not given else {}
+            predict = self.predict_plainly if self.prefix.current else self.predict_compiled
             with torch.inference_mode(), torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-            ), self.given_noise.taken(noise) if given else contextlib.nullcontext():
-                predict = self.predict_plainly if self.prefix.current else self.predict_compiled
-                chunk = predict(part, **extra, **self.prefix.arguments(rows))
+            ), self.prefix.steered(rows, noise) as start:
+                if start is None or self.head is None:
+                    chunk = predict(part) if start is None else predict(part, noise=start)
+                else:
+                    with self.head.taking(start):
+                        chunk = predict(part)
             chunks.append(chunk if chunk.ndim == 3 else chunk.unsqueeze(0))
             order += rows
         if len(chunks) == 1:
@@ -242,7 +250,7 @@ class LeRobotPolicy:
 
     def prefixes(self, rows: list[dict[str, Any]], arena: Any) -> Any:
         data = self.torch.frombuffer(arena.view("prefix", len(rows)), dtype=self.torch.float32)
-        return data.view(len(rows), self.chunk_size, self.action_dim).clone()
+        return data.view(len(rows), self.chunk_size, self.action_dim).to(self.device, copy=True)
 
     def write(self, chunk: Any, rows: list[dict[str, Any]], arena: Any) -> None:
         values = chunk.detach().to("cpu", self.torch.float32).contiguous().numpy()

@@ -1,15 +1,16 @@
 """Real-time chunking without gradients: a new chunk continues the one that the robot is executing.
 
-GR00T's native way (GR00T N1.7 has it built in; for other flow-matching policies it is added around their velocity): the first
-rows of the initial noise are the rest of the previous chunk; rows that will have been executed before the answer arrives
-are frozen (velocity 0), and between them and the end of the overlap the velocity is let in along 1 - exp(-rate * x).
+GR00T's native way, put around the velocity of any flow-matching policy: the first rows of the initial noise are the rest of the
+previous chunk; rows that will have been executed before the answer arrives are frozen (velocity 0), and between them and the
+end of the overlap the velocity is let in along 1 - exp(-rate * x). GR00T N1.7 has the same built in, for one overlap and one
+delay per call; from outside each row of a batch has its own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
-from typing import Any, Iterator
+import copy
+from typing import Any, Callable, Iterator
 
 RAMP_RATE = 6.0
 
@@ -28,78 +29,90 @@ def velocity_strength(torch: Any, rows: int, overlaps: list[int], frozen: list[i
     return strength
 
 
+def model_units(preprocess: Any, postprocess: Any) -> Callable[[Any], Any] | None:
+    """From robot units to the model's, by the step that does it in training.
+
+    None where a chunk in robot units does not say what the model predicted: actions relative to an older state, grippers that
+    were rounded to open or closed.
+    """
+    for step in getattr(postprocess, "steps", []):
+        absolute = type(step).__name__ == "AbsoluteActionsProcessorStep" and step.enabled
+        lossy = ("use_relative_action", "action_decode_transform", "libero_gripper_action")
+        if absolute or any(getattr(step, name, None) for name in lossy):
+            return None
+    for step in getattr(preprocess, "steps", []):
+        if hasattr(step, "_normalize_action"):
+            return lambda actions: step._normalize_action(actions, inverse=False)
+        if hasattr(step, "max_action_dim"):
+            return packed_by(step)
+    return None
+
+
+def packed_by(step: Any) -> Callable[[Any], Any]:
+    """GR00T normalises in the step that packs its inputs; a copy, as that remembers the last state and its warnings."""
+    from lerobot.processor.converters import create_transition
+
+    step = copy.copy(step)
+
+    def convert(actions: Any) -> Any:
+        transition = create_transition(observation={}, action=actions.cpu(), complementary_data={})
+        return step(transition)["action"].to(actions.device)
+
+    return convert
+
+
 class PrefixSupport:
     """Whether and how a policy continues a prefix; used by one thread."""
 
-    def __init__(self, policy: Any, preprocess: Any, device: Any) -> None:
+    def __init__(self, policy: Any, head: Any, takes_noise: bool, to_model_units: Callable[[Any], Any] | None) -> None:
+        """`head`: GR00T's; other policies have a model whose denoise_step gives the velocity (SmolVLA, pi0)."""
         import torch
 
-        self.torch, self.policy, self.device = torch, policy, device
-        self.normalizer = next(
-            (step for step in getattr(preprocess, "steps", []) if hasattr(step, "_normalize_action")), None
-        )
-        self.native = self.has_native()
-        self.flow = self.flow_model() if not self.native else None
-        self.supported = self.normalizer is not None and (self.native or self.flow is not None)
+        self.torch, self.head, self.to_model_units = torch, head, to_model_units
+        model = getattr(policy, "model", None)
+        self.flow = model if takes_noise and hasattr(model, "denoise_step") else None
+        self.supported = to_model_units is not None and (head is not None or self.flow is not None)
+        own = getattr(getattr(policy, "_groot_model", None), "config", None)
+        self.rate = getattr(own, "rtc_ramp_rate", None) or RAMP_RATE
         self.current: tuple[Any, list[int], list[int]] | None = None
-
-    def has_native(self) -> bool:
-        supports = getattr(self.policy, "supports_rtc", None)
-        able = bool(supports() if callable(supports) else supports)
-        names = inspect.signature(self.policy.predict_action_chunk).parameters
-        takes = "prev_chunk_left_over" in names or any(p.kind == p.VAR_KEYWORD for p in names.values())
-        relative = getattr(self.policy.config, "use_relative_actions", False)
-        return able and takes and not relative and self.policy.config.type == "groot"
-
-    def flow_model(self) -> Any:
-        """The module whose denoise_step gives the velocity, when the noise can be given too (SmolVLA, pi0)."""
-        model = getattr(self.policy, "model", None)
-        takes_noise = "noise" in inspect.signature(self.policy.predict_action_chunk).parameters
-        return model if takes_noise and hasattr(model, "denoise_step") else None
 
     @contextlib.contextmanager
     def continuing(self, prefixes: Any, rows: list[dict[str, Any]]) -> Iterator[None]:
-        """Within, predictions continue the prefixes (B, T, D, robot units)."""
+        """Within, `steered` inferences continue the prefixes (B, T, D, robot units)."""
         overlaps = [row["prefix_rows"] for row in rows]
-        frozen = [row["frozen_rows"] for row in rows]
-        model_units = self.normalizer._normalize_action(prefixes.to(self.device), inverse=False)
-        self.current = (model_units, overlaps, frozen)
-        if self.flow is None:
-            try:
-                yield
-            finally:
-                self.current = None
+        self.current = (self.to_model_units(prefixes), overlaps, [row["frozen_rows"] for row in rows])
+        try:
+            yield
+        finally:
+            self.current = None
+
+    @contextlib.contextmanager
+    def steered(self, rows: list[int], noise: Any) -> Iterator[Any]:
+        """Yields where the integration of these rows of the batch starts; within, their velocity is let in as it should."""
+        if self.current is None:
+            yield noise
             return
+        units, overlaps, frozen = self.current
+        start = noise.clone()
+        for i, row in enumerate(rows):
+            start[i, : overlaps[row]] = 0
+            start[i, : overlaps[row], : units.shape[2]] = units[row, : overlaps[row]]
+        strength = velocity_strength(
+            self.torch, start.shape[1], [overlaps[row] for row in rows], [frozen[row] for row in rows], self.rate
+        ).to(start.device)
+        with self.head.scaled(strength) if self.head else self.scaled(strength):
+            yield start
+
+    @contextlib.contextmanager
+    def scaled(self, strength: Any) -> Iterator[None]:
         original = self.flow.denoise_step
-        sample = self.flow.sample_actions
-        strength = velocity_strength(self.torch, prefixes.shape[1], overlaps, frozen).to(self.device)
 
         def denoise(*args: Any, **kwargs: Any) -> Any:
             velocity = original(*args, **kwargs)
             return velocity * strength.to(velocity.dtype)
 
-        def sample_actions(*args: Any, noise: Any = None, **kwargs: Any) -> Any:
-            noise = noise.clone()
-            for i, overlap in enumerate(overlaps):
-                noise[i, :overlap, : model_units.shape[2]] = model_units[i, :overlap].to(noise.dtype)
-                noise[i, :overlap, model_units.shape[2] :] = 0
-            return sample(*args, noise=noise, **kwargs)
-
-        self.flow.denoise_step, self.flow.sample_actions = denoise, sample_actions
+        self.flow.denoise_step = denoise
         try:
             yield
         finally:
-            self.flow.denoise_step, self.flow.sample_actions = original, sample
-            self.current = None
-
-    def arguments(self, rows: list[int]) -> dict[str, Any]:
-        """What a policy with a native mode is told; its interface knows one delay and one horizon per call."""
-        if self.current is None or not self.native or not self.current[1][rows[0]]:
-            return {}
-        prefixes, overlaps, frozen = self.current
-        overlap = min(overlaps[i] for i in rows)
-        return {
-            "prev_chunk_left_over": prefixes[rows][:, :overlap],
-            "inference_delay": max(frozen[i] for i in rows),
-            "execution_horizon": overlap,
-        }
+            self.flow.denoise_step = original

@@ -42,7 +42,8 @@ class ChunkFinisher:
         if self.whole_chunk is not False:
             try:
                 whole = self.postprocess(chunk)
-                self.whole_chunk = tuple(whole.shape[:2]) == (batch, rows)
+                # Fewer rows are GR00T N1.7's, for a robot whose actions do not fill its horizon.
+                self.whole_chunk = whole.ndim == 3 and len(whole) == batch
                 if self.whole_chunk:
                     return whole
             except (NotImplementedError, ValueError, RuntimeError, IndexError):

@@ -118,4 +118,65 @@ def save_groot_base(folder: pathlib.Path) -> None:
         action_horizon=16, action_dim=32, compute_dtype="float32",
     )  # fmt: skip
     torch.manual_seed(7)
-    GR00TN15(config, local_model_path=str(folder)).save_pretrained(folder)
+    louder(GR00TN15(config, local_model_path=str(folder))).save_pretrained(folder)
+
+
+def save_qwen(folder: pathlib.Path) -> None:
+    """What `model_name` of GR00T N1.7 names: configuration, tokenizer and processors of a Qwen3-VL, no weights."""
+    from transformers import Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLVideoProcessor
+
+    special = {
+        "image_token": "<|image_pad|>", "video_token": "<|video_pad|>", "vision_start_token": "<|vision_start|>",
+        "vision_end_token": "<|vision_end|>",
+    }  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=byte_tokenizer(), eos_token="<|im_end|>", pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>", *special.values()],
+    )  # fmt: skip
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"
+        "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
+        "{% endfor %}<|im_end|>\n{% endfor %}"
+    )
+    tokenizer.save_pretrained(folder)
+    sizes = {"shortest_edge": 32 * 32, "longest_edge": 256 * 256}
+    Qwen2VLImageProcessor(patch_size=16, merge_size=2, size=sizes).save_pretrained(folder)
+    Qwen3VLVideoProcessor(patch_size=16, merge_size=2, size=sizes).save_pretrained(folder)
+    identifiers = {f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in special.items()}
+    Qwen3VLConfig(
+        **identifiers, tie_word_embeddings=True,
+        text_config={
+            "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "head_dim": 16, "vocab_size": len(tokenizer), "tie_word_embeddings": True,
+            "max_position_embeddings": 4096,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_interleaved": True,
+                                "mrope_section": [4, 2, 2]},
+        },
+        vision_config={
+            "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64, "patch_size": 16,
+            "spatial_merge_size": 2, "temporal_patch_size": 2, "num_position_embeddings": 256,
+            "deepstack_visual_indexes": [0],
+        },
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def save_groot17_base(folder: pathlib.Path, language_model: pathlib.Path) -> None:
+    """What `base_model_path` of a GR00T N1.7 configuration names, in sizes for a test."""
+    import torch
+    from lerobot.policies.groot.groot_n1_7 import GR00TN17, GR00TN17Config
+
+    attention = {"attention_head_dim": 16, "num_attention_heads": 4, "dropout": 0.0, "positional_embeddings": None}
+    config = GR00TN17Config(
+        model_name=str(language_model), backbone_embedding_dim=64, select_layer=2, hidden_size=64, input_embedding_dim=64,
+        diffusion_model_cfg={**attention, "num_layers": 4, "norm_type": "ada_norm", "final_dropout": False, "output_dim": 64,
+                             "interleave_self_attention": True},
+        vl_self_attention_cfg={**attention, "num_layers": 1, "final_dropout": False},
+    )  # fmt: skip
+    torch.manual_seed(7)
+    louder(GR00TN17(config, load_backbone_weights=False).float()).save_pretrained(folder)
+
+
+def louder(model):
+    """As it is made, a head of GR00T answers nearly its noise whatever it sees; a test could not tell inputs apart."""
+    model.action_head.action_decoder.layer2.W.data *= 50
+    return model
