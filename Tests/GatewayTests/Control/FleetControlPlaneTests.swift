@@ -67,6 +67,7 @@ struct FleetControlPlaneTests {
                 defer { watching.cancel() }
                 _ = try await fleet.reportTelemetry(FleetSample.telemetry("r1", 0..<5))
                 #expect(try await health.check(.with { $0.service = "groot.v1.Fleet" }).status == .serving)
+                try await reached("the watch saw it serve") { watched.statuses == [.serving] }
 
                 await database.stop()
                 let refused = await #expect(throws: RPCError.self) {
@@ -77,6 +78,8 @@ struct FleetControlPlaneTests {
                 try await reached("the store notices") { store.notReadyReason != nil }
                 #expect(try await health.check(.with { $0.service = "groot.v1.Fleet" }).status == .notServing)
                 #expect(try await health.check(.init()).status == .serving)
+                // A watch looks now and then: an outage shorter than that is none to it.
+                try await reached("the watch saw it down") { watched.statuses == [.serving, .notServing] }
 
                 await database.start()
                 try await reached("the store recovers") { store.notReadyReason == nil }
@@ -86,7 +89,7 @@ struct FleetControlPlaneTests {
                     try connection.execute("SELECT count(*) FROM inferences").rows[0].integer(0)
                 }
                 #expect(count == 10)
-                try await reached("the watch saw it") { watched.statuses == [.serving, .notServing, .serving] }
+                try await reached("the watch saw it come back") { watched.statuses == [.serving, .notServing, .serving] }
             }
         }
     }
