@@ -1,20 +1,17 @@
 """Makes LeRobot checkpoints with random weights and what LeRobot itself answers with them; used by LeRobotSerialTests.swift.
 
-    python make_checkpoint.py act|diffusion|smolvla|groot|groot17 FOLDER
+    python make_checkpoint.py act|diffusion|smolvla|groot|groot17|groot17-relative FOLDER
 
-`groot` is GR00T N1.5 (LeRobot 0.4, 0.5), `groot17` is N1.7 (LeRobot 0.6); a LeRobot has one of them.
+`groot` is GR00T N1.5 (LeRobot 0.4, 0.5), `groot17` is N1.7 (LeRobot 0.6): a LeRobot has one of them.
 
 FOLDER gets `pretrained_model/` (saved by LeRobot), `dataset/meta/info.json` (names and rate) and `expected.json`: observations
 (pixels by a generator that the Swift test repeats) with the chunk of `predict_action_chunk` between LeRobot's processors,
 one observation at a time and step by step, as LeRobot's own policy server does it. For flow-matching policies there is also
-`continued`: the same observations with the rest of a previous chunk, by a plain loop over LeRobot's own velocity, and for
-N1.7 by LeRobot's own mode for it.
+`continued`: the same observations with the rest of a previous chunk (continued.py).
 """
 
 import contextlib
-import inspect
 import json
-import math
 import os
 import pathlib
 import sys
@@ -26,6 +23,7 @@ if sys.argv[1:2] == ["groot"]:
     os.environ["HF_LEROBOT_HOME"] = str(pathlib.Path(sys.argv[2]).resolve() / "home")
 
 import torch  # noqa: E402
+from continued import continued  # noqa: E402
 from lerobot.configs.types import FeatureType, PolicyFeature  # noqa: E402
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors  # noqa: E402
 
@@ -81,7 +79,7 @@ def configuration(kind: str, folder: pathlib.Path):
         save_eagle(folder / "home/lerobot/eagle2hg-processor-groot-n1p5")
         save_groot_base(folder / "base")
         return make_policy_config("groot", base_model_path=str(folder / "base"), use_bf16=False, **features)
-    if kind == "groot17":
+    if kind.startswith("groot17"):
         from tiny_assets import save_groot17_base, save_qwen
 
         save_qwen(folder / "vlm")
@@ -90,82 +88,35 @@ def configuration(kind: str, folder: pathlib.Path):
     raise SystemExit(f"unknown kind {kind}")
 
 
-def in_robot_units(chunk: torch.Tensor, after) -> list[list[float]]:
+def in_robot_units(chunk: torch.Tensor, after, whole: bool = False) -> list[list[float]]:
+    if whole:
+        return after(chunk)[0].tolist()
     return torch.stack([after(chunk[:, i, :]) for i in range(chunk.shape[1])], dim=1)[0].tolist()
 
 
-def continued(kind: str, policy, prepared: dict, after, number: int) -> dict:
-    """Real-time chunking row by row: the prefix in the noise, velocity 0, rising and 1. Overlaps and delays differ."""
-    overlap, frozen, rate = 4 + number, number - 1, 6.0
-    prefix = [[0.1 * row + 0.2 * joint for joint in range(3)] + [30.0 + row] for row in range(overlap)]
-    mean, std = torch.tensor([0.0, 0.5, -0.5, 40.0]), torch.tensor([1.5, 0.7, 1.1, 20.0])
-    low, high = torch.tensor([-1.0, -2.0, 0.0, 0.0]), torch.tensor([1.0, 2.0, 1.0, 100.0])
-    share = []
-    for row in range(policy.config.chunk_size):
-        if row < frozen:
-            share.append(0.0)
-        elif row < overlap:
-            place = (row - frozen + 1) / (overlap - frozen + 1)
-            share.append((1 - math.exp(-rate * place)) / (1 - math.exp(-rate)))
-        else:
-            share.append(1.0)
-    between = (torch.tensor(prefix) - low) / (high - low) * 2 - 1
-    if kind == "smolvla":
-        chunk = smolvla_continued(policy, prepared, (torch.tensor(prefix) - mean) / (std + 1e-8), share)
-    elif kind == "groot":
-        chunk = groot_continued(policy, prepared, between, share)
-    else:
-        # N1.7's own: it says the same in other words.
-        chunk = policy.predict_action_chunk(dict(prepared), prev_chunk_left_over=between, inference_delay=frozen)
-    return {"prefix": prefix, "frozen": frozen, "continued": in_robot_units(chunk[:, :, :4], after)}
-
-
-def smolvla_continued(policy, prepared: dict, prefix: torch.Tensor, share: list[float]) -> torch.Tensor:
-    from lerobot.policies.smolvla.modeling_smolvla import make_att_2d_masks
-
-    model, config = policy.model, policy.config
-    x = torch.zeros(1, config.chunk_size, config.max_action_dim)
-    x[0, : len(prefix), :4] = prefix
-    images, masks = policy.prepare_images(prepared)
-    embedded, padding, attention = model.embed_prefix(
-        images, masks, prepared["observation.language.tokens"], prepared["observation.language.attention_mask"],
-        state=policy.prepare_state(prepared),
-    )  # fmt: skip
-    # LeRobot 0.4 is told to keep the cache, 0.6 does it by itself.
-    known = inspect.signature(model.vlm_with_expert.forward).parameters
-    older = {"fill_kv_cache": True} if "fill_kv_cache" in known else {}
-    _, cache = model.vlm_with_expert.forward(
-        attention_mask=make_att_2d_masks(padding, attention), position_ids=torch.cumsum(padding, dim=1) - 1,
-        past_key_values=None, inputs_embeds=[embedded, None], use_cache=config.use_cache, **older,
-    )  # fmt: skip
-    for step in range(config.num_steps):
-        time = torch.tensor([1 - step / config.num_steps])
-        velocity = model.denoise_step(x_t=x, prefix_pad_masks=padding, past_key_values=cache, timestep=time)
-        for row in range(config.chunk_size):
-            x[0, row] -= velocity[0, row] * share[row] / config.num_steps
-    return x
-
-
-def groot_continued(policy, prepared: dict, prefix: torch.Tensor, share: list[float]) -> torch.Tensor:
-    """GR00T N1.5, from its parts."""
-    model, head = policy._groot_model, policy._groot_model.action_head
-    names = {"state", "state_mask", "embodiment_id"}
-    inputs = {key: value for key, value in prepared.items() if key in names or key.startswith("eagle_")}
-    seen, own = model.prepare_input(inputs)
-    seen = head.process_backbone_output(model.backbone(seen)).backbone_features
-    state = head.state_encoder(own.state, own.embodiment_id)
-    rows, steps = head.action_horizon, head.num_inference_timesteps
-    x = torch.zeros(1, rows, head.action_dim)
-    x[0, : len(prefix), :4] = prefix
-    for step in range(steps):
-        time = torch.tensor([1000 * step // steps])
-        actions = head.action_encoder(x, time, own.embodiment_id) + head.position_embedding.weight[:rows]
-        tokens = torch.cat([state, head.future_tokens.weight[None], actions], dim=1)
-        answer = head.model(hidden_states=tokens, encoder_hidden_states=seen, timestep=time)
-        velocity = head.action_decoder(answer, own.embodiment_id)[:, -rows:]
-        for row in range(rows):
-            x[0, row] += velocity[0, row] * share[row] / steps
-    return x
+def make_relative(target: pathlib.Path) -> None:
+    """Turns a saved GR00T N1.7 into one whose 16 of 40 actions are relative to the state, as NVIDIA's checkpoints have it."""
+    rows = 16
+    whole = {"min": [-1.0, -2.0, 0.0, 0.0], "max": [1.0, 2.0, 1.0, 100.0], "mean": [0.0] * 4}
+    steps = {"min": [[-0.1 * row] * 4 for row in range(1, rows + 1)], "max": [[0.1 * row] * 4 for row in range(1, rows + 1)]}
+    arm = {"rep": "relative", "type": "non_eef", "format": "default", "state_key": "arm"}
+    shared = {
+        "raw_stats": {"state": {"arm": whole}, "action": {"arm": whole}, "relative_action": {"arm": steps}},
+        "modality_config": {
+            "state": {"modality_keys": ["arm"]},
+            "action": {"modality_keys": ["arm"], "action_configs": [arm], "delta_indices": list(range(rows))},
+        },
+    }
+    path = target / "policy_preprocessor.json"
+    pipeline = json.loads(path.read_text())
+    pack = next(step for step in pipeline["steps"] if step["registry_name"] == "groot_n1_7_pack_inputs_v1")
+    pack["config"] |= {**shared, "valid_action_horizon": rows}
+    path.write_text(json.dumps(pipeline))
+    path = target / "policy_postprocessor.json"
+    pipeline = json.loads(path.read_text())
+    decode = {**shared, "env_action_dim": len(ACTION_NAMES), "use_relative_action": True}
+    pipeline["steps"][0] = {"registry_name": "groot_n1_7_action_decode_v1", "config": decode}
+    path.write_text(json.dumps(pipeline))
 
 
 def main() -> None:
@@ -192,12 +143,16 @@ def main() -> None:
     }  # fmt: skip
     before, after = make_pre_post_processors(config, dataset_stats=statistics)
     for step in before.steps:
-        if kind == "groot17" and hasattr(step, "model_name"):
+        if kind.startswith("groot17") and hasattr(step, "model_name"):
             step.model_name = str(folder / "vlm")
     target = folder / "pretrained_model"
     policy.save_pretrained(target)
     before.save_pretrained(target)
     after.save_pretrained(target)
+    relative = kind == "groot17-relative"
+    if relative:
+        make_relative(target)
+        before, after = make_pre_post_processors(config, pretrained_path=str(target))
     (folder / "dataset/meta").mkdir(parents=True)
     (folder / "dataset/meta/info.json").write_text(
         json.dumps(
@@ -241,9 +196,10 @@ def main() -> None:
             draw = unittest.mock.patch("torch.randn", lambda size, **options: torch.zeros(size, **options))
             with draw if config.type == "groot" else contextlib.nullcontext():
                 chunk = policy.predict_action_chunk(dict(prepared), **extra)
-                answer = {"task": task, "state": state, "chunk": in_robot_units(chunk, after)}
+                answer = {"task": task, "state": state, "chunk": in_robot_units(chunk, after, relative)}
                 if kind in ("smolvla", "groot", "groot17") and number:
-                    answer |= continued(kind, policy, prepared, after, number)
+                    prefix, frozen, chunk = continued(kind, policy, prepared, number)
+                    answer |= {"prefix": prefix, "frozen": frozen, "continued": in_robot_units(chunk, after)}
         answers.append(answer)
     (folder / "expected.json").write_text(json.dumps({"answers": answers}))
 
