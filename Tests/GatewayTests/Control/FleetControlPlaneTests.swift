@@ -89,7 +89,9 @@ struct FleetControlPlaneTests {
                     try connection.execute("SELECT count(*) FROM inferences").rows[0].integer(0)
                 }
                 #expect(count == 10)
-                try await reached("the watch saw it come back") { watched.statuses == [.serving, .notServing, .serving] }
+                try await reached("the watch saw it come back") {
+                    watched.statuses == [.serving, .notServing, .serving]
+                }
             }
         }
     }
