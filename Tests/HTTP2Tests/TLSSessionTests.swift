@@ -45,8 +45,8 @@ struct TLSSessionTests {
             }
         }
         #expect(received == body)
-        if readSize == 1 << 18, byteCount > readSize { #expect(capacity < byteCount * 9 / 8) }
-        #expect(capacity <= 2 * byteCount + 64)
+        if byteCount > 100_000, readSize > 100_000 { #expect(capacity < byteCount * 9 / 8) }
+        #expect(capacity <= 2 * byteCount + 4096)
     }
 
     @Test

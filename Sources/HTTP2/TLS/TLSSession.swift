@@ -12,6 +12,7 @@ final class TLSSession {
     private let context: TLSContext
     /// Largest buffer of plaintext: of the size of four records, and below what malloc takes from the kernel each time.
     private static let pieceSize = 64 << 10
+    private static let smallestPiece = 4 << 10
     /// Ciphertext from the socket that the library has not asked for yet.
     private var input = ByteBuffer()
 
@@ -95,6 +96,12 @@ final class TLSSession {
         case end
     }
 
+    /// A power of two, as buffers have: 100 kB become pieces of 64, 32 and 4 KiB instead of two of 64.
+    private static func room(for waiting: Int) -> Int {
+        let below = 1 << (Int.bitWidth - 1 - waiting.leadingZeroBitCount)
+        return min(max(below, smallestPiece), pieceSize)
+    }
+
     /// Decrypts up to a piece of what is there. Called again until it finds nothing.
     ///
     /// Pieces, because bodies are held as slices of them until they are answered: one buffer for all that arrived would
@@ -104,7 +111,7 @@ final class TLSSession {
         guard waiting > 0 else {
             return unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0 ? .end : .nothing
         }
-        var plaintext = allocator.buffer(capacity: min(waiting, Self.pieceSize))
+        var plaintext = allocator.buffer(capacity: Self.room(for: waiting))
         while plaintext.writableBytes > 0 {
             var failure: Int32 = SSL_ERROR_NONE
             unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: plaintext.writableBytes) { space in
