@@ -14,7 +14,7 @@ actor OnnxRunner {
         var memoryBytes: Int
     }
 
-    private let thread = RuntimeThread(name: "groot-policy")
+    private let thread = DedicatedThread(name: "groot-policy")
     private var engine: OnnxEngine?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
