@@ -59,14 +59,19 @@ extension HTTP2Connection {
         }
     }
 
+    /// Frames go to the channel in portions of this size.
+    private static let handOver = 64 << 10
+
     func flushNow() {
         flushScheduled = false
         guard let session, let context, !isClosed, !isReading, !isFlushing else { return }
         isFlushing = true
         do throws(HTTP2Error) {
-            while context.channel.isWritable {
+            // Only what it was handed can make the channel full.
+            while output.byteCount > 0 || context.channel.isWritable {
                 guard try session.produce() else { break }
-                if output.readableBytes >= 64 << 10 { writeOutput() }
+                guard output.byteCount >= Self.handOver else { continue }
+                writeOutput()
             }
         } catch {
             closeReason = "\(error)"
@@ -79,14 +84,13 @@ extension HTTP2Connection {
     }
 
     func writeOutput() {
-        guard output.readableBytes > 0 else { return }
-        write(output)
-        output = ByteBuffer()
-    }
-
-    func write(_ buffer: ByteBuffer) {
-        writtenBytes &+= buffer.readableBytes
-        context?.write(wrapOutboundOut(buffer), promise: nil)
+        guard output.byteCount > 0 else { return }
+        writtenBytes &+= output.byteCount
+        guard let context else {
+            output = OutboundFrames()
+            return
+        }
+        output.drain { context.write(wrapOutboundOut($0), promise: nil) }
     }
 
     func finish() {

@@ -197,20 +197,13 @@ extension HTTP2Connection: SessionEvents {
     }
 
     func send(bytes: UnsafeRawBufferPointer) {
-        unsafe output.writeBytes(bytes)
+        unsafe output.append(bytes)
     }
 
     func sendBody(stream id: Int32, frameHeader: UnsafeRawBufferPointer, byteCount: Int) {
-        unsafe output.writeBytes(frameHeader)
+        unsafe output.append(frameHeader)
         guard let stream = streams[id] else { return }
-        stream.takeBody(byteCount) { body in
-            if body.readableBytes <= limits.inlineBodySize {
-                output.writeImmutableBuffer(body)
-            } else {
-                writeOutput()
-                write(body)
-            }
-        }
+        stream.takeBody(byteCount) { output.append($0, inlineSize: limits.inlineBodySize) }
         stream.handler?.bodyLeft(byteCount: byteCount)
     }
 }

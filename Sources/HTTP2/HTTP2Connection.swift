@@ -51,7 +51,7 @@ package final class HTTP2Connection: ChannelInboundHandler {
     var session: NGHTTP2Session?
     var context: ChannelHandlerContext?
     var streams: [Int32: HTTP2Stream] = [:]
-    var output = ByteBuffer()
+    var output = OutboundFrames()
     var isReading = false
     var isFlushing = false
     var flushScheduled = false

@@ -109,13 +109,26 @@ extension HTTP2Stream {
     }
 
     func nextBody(limit: Int) -> NextBody {
-        let count = min(limit, queuedBytes)
+        let count = wholeParts(limit)
         let last = finished && count == queuedBytes
         guard count > 0 || last else {
             isDeferred = true
             return .wait
         }
         return .bytes(count, last: last, trailers: last ? trailers : nil)
+    }
+
+    /// Bytes at the front of the queue that fit into `limit` without a cut; a part that is larger than that is cut.
+    ///
+    /// What came in frames of the usual size so leaves in the same frames, each a write of its own and no slices.
+    private func wholeParts(_ limit: Int) -> Int {
+        guard queuedBytes > limit else { return queuedBytes }
+        var count = 0
+        for part in outbound {
+            guard count + part.readableBytes <= limit else { break }
+            count += part.readableBytes
+        }
+        return count > 0 ? count : limit
     }
 
     /// Takes bytes from the front of the queue without copying.

@@ -27,6 +27,8 @@ package struct WorkerError: Error, CustomStringConvertible {
         case inferenceFailed
         /// The process that runs the policy crashed, hangs or has no memory left; another worker may do better.
         case runtimeLost
+        /// The GPU does not answer this process any more; the worker ends, and whoever supervises it starts another.
+        case deviceLost
         /// The request found a checkpoint in the moment in which it was exchanged; asked again, it finds the new one.
         case retired
         /// The checkpoint does not fit into the memory budget beside what is served.
@@ -62,7 +64,7 @@ extension WorkerError: RPCErrorConvertible {
         case .queueFull, .overBudget: .resourceExhausted
         case .deadlineExceeded: .deadlineExceeded
         case .cancelled: .cancelled
-        case .notServing, .runtimeLost, .retired: .unavailable
+        case .notServing, .runtimeLost, .deviceLost, .retired: .unavailable
         case .inferenceFailed: .internalError
         case .runtimeMissing, .badCheckpoint: .failedPrecondition
         }

@@ -92,6 +92,30 @@ struct ExecutionProviderTests {
         let other = #expect(throws: WorkerError.self) { try CUDADriver(path: "libc.so.6") }
         #expect(other?.message.contains("libc.so.6 lacks cuMemcpyHtoD_v2") == true, "\(other?.message ?? "")")
     }
+
+    @Test(arguments: [0, 700])
+    func `a GPU that answers every call with an error is lost`(result: Int32) throws {
+        let folder = try TemporaryDirectory()
+        let source = folder.url.appending(path: "driver.c").path
+        let library = folder.url.appending(path: "libcuda.so.1").path
+        let code = """
+            int cuMemcpyHtoD_v2(void) { return \(result); }
+            int cuMemcpyDtoH_v2(void) { return \(result); }
+            int cuStreamSynchronize(void) { return \(result); }
+            int cuMemGetInfo_v2(void) { return \(result); }
+            int cuGetErrorName(int error, const char **name) { *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; return 0; }
+            """
+        try code.write(toFile: source, atomically: true, encoding: .utf8)
+        let compiler = try Process.run(
+            URL(filePath: "/usr/bin/env"),
+            arguments: ["clang", "-shared", "-fPIC", "-o", library, source]
+        )
+        compiler.waitUntilExit()
+        try #require(compiler.terminationStatus == 0, "the compiler that comes with Swift")
+        let driver = try CUDADriver(path: library)
+        #expect(driver.isLost == (result != 0))
+        #expect((driver.freeBytes == nil) == (result != 0))
+    }
 }
 
 /// The real library on the CPU: bindings, other precisions, and a GPU that is not there.

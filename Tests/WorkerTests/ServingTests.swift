@@ -77,6 +77,28 @@ struct ServingTests {
     }
 
     @Test
+    func `a lost GPU ends the worker, which says so before`() async throws {
+        let runner = ScriptedRunner(open: true)
+        let lost = WorkerError(.deviceLost, "Checkpoint tiny has lost its GPU.")
+        do {
+            try await WorkerHarness.run(load: { () throws(WorkerError) in [runner] }) { worker in
+                try await serving(worker)
+                worker.state.fail(lost)
+                worker.state.fail(WorkerError(.deviceLost, "a later one"))
+                #expect(!worker.state.isServing)
+                #expect(worker.state.phase == .draining)
+                let refused = await #expect(throws: RPCError.self) {
+                    try await worker.inference.infer(.scripted(robot: "r1"))
+                }
+                #expect(refused?.code == .unavailable)
+            }
+            Issue.record("the worker went on")
+        } catch let error as WorkerError {
+            #expect(error.message == lost.message)
+        }
+    }
+
+    @Test
     func `two checkpoints are selected by name`() async throws {
         let runners = [ScriptedRunner(checkpoint: "one"), ScriptedRunner(checkpoint: "two")]
         try await WorkerHarness.run(load: { () throws(WorkerError) in runners }) { worker in

@@ -15,6 +15,10 @@ final class TLSSession {
     private static let smallestPiece = 4 << 10
     /// Ciphertext from the socket that the library has not asked for yet.
     private var input = ByteBuffer()
+    /// The library keeps its buffer from one record to the next.
+    private var keepsBuffer = false
+    /// With more than the largest record to come, another one follows at once.
+    private static let burstSize = 20 << 10
 
     /// - Parameter serverName: clients: the DNS name or IP address that the server's certificate must carry.
     init(_ context: TLSContext, serverName: String?) throws(HTTP2Error) {
@@ -113,6 +117,7 @@ final class TLSSession {
         }
         var plaintext = allocator.buffer(capacity: Self.room(for: waiting))
         while plaintext.writableBytes > 0 {
+            keepBuffer(input.readableBytes > Self.burstSize)
             var failure: Int32 = SSL_ERROR_NONE
             unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: plaintext.writableBytes) { space in
                 var count = 0
@@ -131,6 +136,17 @@ final class TLSSession {
             }
         }
         return .plaintext(plaintext)
+    }
+
+    /// During a burst the buffer stays: one allocation for all its records instead of one for each.
+    private func keepBuffer(_ keeps: Bool) {
+        guard keeps != keepsBuffer else { return }
+        keepsBuffer = keeps
+        if keeps {
+            unsafe groot_ssl_clear_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+        } else {
+            unsafe groot_ssl_set_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+        }
     }
 
     /// Encrypts; the result is in `output`.

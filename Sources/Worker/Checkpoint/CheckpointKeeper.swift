@@ -157,7 +157,13 @@ package actor CheckpointKeeper {
             if let load {
                 policy = try await load(options, report, changed)
             } else {
-                policy = try await PolicyLoader.load(options, logger: logger, progress: report, changed: changed)
+                policy = try await PolicyLoader.load(
+                    options,
+                    logger: logger,
+                    progress: report,
+                    changed: changed,
+                    deviceLost: { state.fail($0) }
+                )
             }
             do throws(WorkerError) {
                 try admit(bytes: policy.memoryBytes, name: name)

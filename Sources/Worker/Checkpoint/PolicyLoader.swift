@@ -8,14 +8,16 @@ package enum PolicyLoader {
         _ options: CheckpointOptions,
         logger: Logger,
         progress: @escaping @Sendable (LoadStep) -> Void = { _ in },
-        changed: @escaping @Sendable () -> Void = {}
+        changed: @escaping @Sendable () -> Void = {},
+        deviceLost: @escaping @Sendable (WorkerError) -> Void = { _ in }
     ) async throws(WorkerError) -> any PolicyRuntime {
         let directory = URL(filePath: options.directory, directoryHint: .isDirectory).standardizedFileURL
         let policy: any PolicyRuntime
         let runtime: CheckpointOptions.Runtime
         if let named = options.runtime { runtime = named } else { runtime = try CheckpointFiles.runtime(of: directory) }
         switch runtime {
-        case .onnx: policy = try await OnnxPolicy.load(options, logger: logger, progress: progress)
+        case .onnx:
+            policy = try await OnnxPolicy.load(options, logger: logger, progress: progress, deviceLost: deviceLost)
         case .lerobot:
             policy = try await LeRobotPolicy.load(options, logger: logger, progress: progress, changed: changed)
         case .synthetic: policy = try await SyntheticPolicy.load(options, logger: logger)

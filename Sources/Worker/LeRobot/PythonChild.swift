@@ -169,6 +169,10 @@ actor PythonChild {
             mayFail: true
         )
         if let kind = message.error {
+            if kind == "device_lost" {
+                process.kill()
+                throw Lost(reason: "its GPU no longer answers after: \(message.message ?? "no reason given")")
+            }
             let what = kind == "out_of_memory" ? "ran out of memory with a batch of \(batch.count)" : "failed"
             return .failure(
                 WorkerError(

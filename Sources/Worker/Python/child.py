@@ -35,6 +35,9 @@ class Adapter(Protocol):
     def run(self, rows: list[dict[str, Any]], arena: "Arena") -> dict[str, int]:
         """Reads the rows from the arena, writes the chunks into it, returns the nanoseconds of each stage."""
 
+    def check_device(self) -> None:
+        """Optional; asked after a failure. Raises when the device no longer answers this process."""
+
 
 class Arena:
     """The shared memory: one region per input with a place for every row of the largest batch."""
@@ -100,7 +103,20 @@ class Child:
                 self.answer(message)
             except Exception as error:  # the worker decides what becomes of it
                 traceback.print_exc()
-                self.send(error=kind_of(error), message=f"{type(error).__name__}: {error}")
+                kind = kind_of(error) if self.device_works() else "device_lost"
+                self.send(error=kind, message=f"{type(error).__name__}: {error}")
+
+    def device_works(self) -> bool:
+        """After an error in a kernel every later call fails too, until the process ends."""
+        check = getattr(self.policy, "check_device", None)
+        if check is None:
+            return True
+        try:
+            check()
+        except Exception:  # noqa: BLE001: whatever it is, the device does not answer
+            traceback.print_exc()
+            return False
+        return True
 
     def answer(self, message: dict[str, Any]) -> None:
         match message["do"]:

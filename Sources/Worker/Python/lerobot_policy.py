@@ -130,6 +130,11 @@ class LeRobotPolicy:
             "memory_bytes": self.memory(),
         }
 
+    def check_device(self) -> None:
+        """Raises when an earlier error has ended this process's CUDA context."""
+        if self.device.type == "cuda":
+            self.torch.cuda.synchronize(self.device)
+
     def device_name(self) -> str:
         if self.device.type == "cuda":
             return self.torch.cuda.get_device_name(self.device)

@@ -82,6 +82,9 @@ final class CUDADriver {
         return unsafe driver.memory_info(&free, &total) == 0 ? free : nil
     }
 
+    /// After an error in a kernel every call of this process fails, until it ends.
+    var isLost: Bool { unsafe driver.synchronize_stream(nil) != 0 }
+
     /// Returns when the bytes are on the device: a copy from pageable memory alone may return before.
     func copy(_ source: UnsafeRawBufferPointer, toDevice address: UnsafeMutableRawPointer) throws(WorkerError) {
         let target = UInt64(UInt(bitPattern: address))

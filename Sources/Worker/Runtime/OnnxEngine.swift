@@ -10,12 +10,14 @@ final class OnnxEngine {
     /// Of what is bound, in host memory.
     let tensorBytes: Int
 
+    private let session: ORTSession
     private let policy: PolicyDescription
     private let tensors: [String: BatchTensor]
     private let output: BatchTensor
     private let bindings: [ORTBinding]
 
     init(session: ORTSession, policy: PolicyDescription, maxBatch: Int, graph: Bool) throws(WorkerError) {
+        self.session = session
         self.policy = policy
         self.maxBatch = maxBatch
         // The graph's own order and element types: what it does not read is not filled.
@@ -37,6 +39,9 @@ final class OnnxEngine {
         tensors = Dictionary(uniqueKeysWithValues: inputs.map { ($0.spec.name, $0) })
         tensorBytes = maxBatch * (inputs + [output]).reduce(0) { $0 + $1.rowBytes }
     }
+
+    /// The GPU does not answer this process any more.
+    var deviceIsLost: Bool { session.driver?.isLost == true }
 
     /// Every batch size once to reserve its memory (and, on a GPU, to capture its graph), and once more for its time.
     ///

@@ -10,9 +10,15 @@ package final class OnnxPolicy: PolicyRuntime {
     package let memoryBytes: Int
 
     private let runner: OnnxRunner
+    private let deviceLost: @Sendable (WorkerError) -> Void
 
-    private init(runner: OnnxRunner, loaded: OnnxRunner.Loaded) {
+    private init(
+        runner: OnnxRunner,
+        loaded: OnnxRunner.Loaded,
+        deviceLost: @escaping @Sendable (WorkerError) -> Void
+    ) {
         self.runner = runner
+        self.deviceLost = deviceLost
         description = loaded.description
         version = loaded.version
         memoryBytes = loaded.memoryBytes
@@ -20,11 +26,13 @@ package final class OnnxPolicy: PolicyRuntime {
 
     /// Loads, verifies and warms a checkpoint directory.
     ///
+    /// - Parameter deviceLost: called when a GPU is lost to this process; only a new process gets it back.
     /// - Throws: `badCheckpoint` that says which file and what was expected, or `runtimeMissing`.
     package static func load(
         _ options: CheckpointOptions,
         logger: Logger,
-        progress report: @escaping @Sendable (LoadStep) -> Void = { _ in }
+        progress report: @escaping @Sendable (LoadStep) -> Void = { _ in },
+        deviceLost: @escaping @Sendable (WorkerError) -> Void = { _ in }
     ) async throws(WorkerError) -> OnnxPolicy {
         let directory = URL(filePath: options.directory, directoryHint: .isDirectory).standardizedFileURL
         let model = directory.appending(path: OnnxGraph.fileName)
@@ -42,11 +50,16 @@ package final class OnnxPolicy: PolicyRuntime {
         let loaded = try await progress.watch(.loadingModel) { () async throws(WorkerError) in
             try await runner.load(description, model: model, options: options, logger: logger, report: report)
         }
-        return OnnxPolicy(runner: runner, loaded: loaded)
+        return OnnxPolicy(runner: runner, loaded: loaded, deviceLost: deviceLost)
     }
 
     package func run(_ batch: [PolicyInput]) async throws(WorkerError) -> BatchResult {
-        try await runner.run(batch, of: description.checkpoint)
+        do throws(WorkerError) {
+            return try await runner.run(batch, of: description.checkpoint)
+        } catch {
+            if error.code == .deviceLost { deviceLost(error) }
+            throw error
+        }
     }
 
     package func close() async { await runner.close() }

@@ -104,7 +104,12 @@ actor OnnxRunner {
 
     func run(_ batch: [PolicyInput], of checkpoint: String) throws(WorkerError) -> BatchResult {
         guard let engine else { throw WorkerError(.notServing, "Checkpoint \(checkpoint) was unloaded.") }
-        return try engine.infer(batch)
+        do {
+            return try engine.infer(batch)
+        } catch {
+            guard engine.deviceIsLost else { throw error }
+            throw WorkerError(.deviceLost, "Checkpoint \(checkpoint) has lost its GPU. \(error.message)")
+        }
     }
 
     func close() { engine = nil }

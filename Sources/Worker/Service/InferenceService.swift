@@ -216,7 +216,7 @@ package final class InferenceService: RegistrableRPCService {
         guard let suppressed = failureLog.withLock({ $0.admit(at: .now()) }) else { return }
         let level: Logger.Level =
             switch error.code {
-            case .inferenceFailed, .runtimeMissing, .badCheckpoint: .error
+            case .inferenceFailed, .runtimeMissing, .badCheckpoint, .deviceLost: .error
             case .queueFull, .badRequest, .unknownCheckpoint, .runtimeLost, .overBudget, .retired: .warning
             case .superseded, .cancelled, .deadlineExceeded, .notServing: .info
             }

@@ -30,6 +30,7 @@ package final class ServingState: Sendable {
         var loads: [String: LoadStatus] = [:]
         var watchers: [Int: AsyncStream<Phase>.Continuation] = [:]
         var lastWatcher = 0
+        var failure: WorkerError?
     }
 
     private let state = Mutex(State())
@@ -112,6 +113,15 @@ package final class ServingState: Sendable {
             watcher.finish()
         }
     }
+
+    /// Ends the worker: what was lost comes back with a new process only. The first reason stays.
+    package func fail(_ error: WorkerError) {
+        state.withLock { $0.failure = $0.failure ?? error }
+        drain()
+    }
+
+    /// Why the worker ends by itself; nil while it does not.
+    package var failure: WorkerError? { state.withLock { $0.failure } }
 
     /// The present phase first, then every change; ends with the drain.
     package func watch() -> AsyncStream<Phase> {

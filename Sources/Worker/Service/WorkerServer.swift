@@ -89,6 +89,7 @@ package struct WorkerServer: Service {
             }
             try await loading.get()
             await counting
+            if let failure = state.failure { throw failure }
         } onGracefulShutdown: {
             logger.info("draining")
             drain()
@@ -108,6 +109,9 @@ package struct WorkerServer: Service {
     /// Ends with the drain, as every watch does.
     private func countPhases() async {
         for await phase in state.watch() { metrics.entered(phase) }
+        guard let failure = state.failure else { return }
+        logger.critical("the worker ends", metadata: ["error": "\(failure)"])
+        server.beginGracefulShutdown()
     }
 
     /// Makes the worker ready; a checkpoint that cannot be loaded ends the listener the gentle way.

@@ -67,13 +67,18 @@ struct PythonChildTests {
         await policy.close()
     }
 
-    @Test(arguments: ["die", "hang"])
-    func `a child that dies or hangs in an inference is replaced`(how: String) async throws {
+    @Test(arguments: ["die", "hang", "lose the device"])
+    func `a child that dies, hangs or loses its GPU in an inference is replaced`(how: String) async throws {
         let policy = try await load(try options("works", timeout: how == "hang" ? .seconds(2) : .seconds(20)))
         let first = await policy.processIdentifier
         let error = await #expect(throws: WorkerError.self) { try await policy.run([input(how)]) }
         #expect(error?.code == .runtimeLost)
-        let reason = how == "die" ? "ended by signal 9" : "did not answer in time while running a batch of 1"
+        let reason =
+            switch how {
+            case "die": "ended by signal 9"
+            case "hang": "did not answer in time while running a batch of 1"
+            default: "GPU no longer answers after: RuntimeError: CUDA error: device-side assert triggered"
+            }
         #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
         try await eventually(within: .seconds(60), "another child serves") { policy.unavailableReason == nil }
         #expect(try await policy.run([input()]).chunks.count == 1)

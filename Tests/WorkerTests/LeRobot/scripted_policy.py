@@ -20,6 +20,7 @@ def load_policy(settings, progress):
 class Scripted:
     def __init__(self, name):
         self.name = name
+        self.has_lost_device = False
         self.description = {
             "policy_type": "scripted",
             "images": [["observation.images.a", 2, 1]],
@@ -40,6 +41,10 @@ class Scripted:
             raise MemoryError("CUDA out of memory")
         return None
 
+    def check_device(self):
+        if self.has_lost_device:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
     def run(self, rows, arena):
         for number, row in enumerate(rows):
             task = arena.task(number, row["task_bytes"])
@@ -49,6 +54,9 @@ class Scripted:
                 time.sleep(600)
             if task == "fail":
                 raise ValueError("the policy does not like this")
+            if task == "lose the device":
+                self.has_lost_device = True
+                raise RuntimeError("CUDA error: device-side assert triggered")
             if task == "memory":
                 raise MemoryError("CUDA out of memory. Tried to allocate 2 GiB")
             left, right = struct.unpack("2f", bytes(arena.row("state", number)))
