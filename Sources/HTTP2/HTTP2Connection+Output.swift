@@ -60,7 +60,7 @@ extension HTTP2Connection {
     }
 
     /// Frames go to the channel in portions of this size.
-    private static let handOver = 64 << 10
+    private static let handOver = 256 << 10
 
     func flushNow() {
         flushScheduled = false
