@@ -13,7 +13,7 @@ let settings: [SwiftSetting] = [
 ]
 
 // What every piece of an observation passes through. Exclusive access is checked at run time in debug builds, with which all
-// tests run, and not in release, where it costs 4 to 5 % of a proxied request. The compiler's own checks stay.
+// tests run, and not in release, where it costs 4 to 5 % of a large request over TLS. The compiler's own checks stay.
 let dataPathSettings =
     settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 

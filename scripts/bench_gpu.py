@@ -106,7 +106,10 @@ def through_lerobot(arguments: argparse.Namespace, folder: pathlib.Path) -> Row 
     from fleet import free_port
 
     script = ROOT / "scripts" / "bench_gpu_lerobot.py"
-    probe = subprocess.run([arguments.python, "-c", "import lerobot.async_inference.policy_server"], capture_output=True, text=True)
+    # In the folder: the import alone makes a logs/ where it runs.
+    probe = subprocess.run(
+        [arguments.python, "-c", "import lerobot.async_inference.policy_server"], capture_output=True, text=True, cwd=folder
+    )
     if probe.returncode:
         return f"not run: {arguments.python} cannot import LeRobot's server ({probe.stderr.strip().splitlines()[-1]})"
     port = str(free_port(0))

@@ -70,8 +70,7 @@ extension HTTP2Connection {
             // Only what it was handed can make the channel full.
             while output.byteCount > 0 || context.channel.isWritable {
                 guard try session.produce() else { break }
-                guard output.byteCount >= Self.handOver else { continue }
-                writeOutput()
+                if output.byteCount >= Self.handOver { writeOutput() }
             }
         } catch {
             closeReason = "\(error)"
