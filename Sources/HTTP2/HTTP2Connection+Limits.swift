@@ -76,7 +76,7 @@ extension HTTP2Connection {
             close(.enhanceYourCalm, reason: "a header block did not end in time")
             return
         }
-        let buffered = bufferedBytes
+        let buffered = context?.channel.queuedBytes ?? 0
         let stood = writeWatch.standing(progress: writtenBytes - buffered, waiting: buffered > 0, at: now)
         if stood >= limits.writeTimeout {
             hit(.writeStalled, "the connection ends: its peer reads nothing")
@@ -89,12 +89,6 @@ extension HTTP2Connection {
             stream.reset(.cancel)
         }
         if !streams.isEmpty || headersBeganAt != nil || buffered > 0 { watch() }
-    }
-
-    /// What the channel holds because the socket does not take it.
-    private var bufferedBytes: Int {
-        // Channels without the option (embedded ones) buffer nothing.
-        (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 }
 

@@ -11,6 +11,7 @@ extension HTTP2Connection {
             fail(error)
             return
         }
+        socket = context.flatMap { DirectSocket($0) }
         idleSince = .now()
         startLimits()
         scheduleFlush()
@@ -89,7 +90,8 @@ extension HTTP2Connection {
             output = OutboundFrames()
             return
         }
-        output.drain { context.write(wrapOutboundOut($0), promise: nil) }
+        let toChannel = { (bytes: ByteBuffer) in context.write(self.wrapOutboundOut(bytes), promise: nil) }
+        if socket == nil { output.drain(toChannel) } else { socket?.write(&output, rest: toChannel) }
     }
 
     func finish() {

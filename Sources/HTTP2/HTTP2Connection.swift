@@ -52,6 +52,8 @@ package final class HTTP2Connection: ChannelInboundHandler {
     var context: ChannelHandlerContext?
     var streams: [Int32: HTTP2Stream] = [:]
     var output = OutboundFrames()
+    /// Nil on connections over TLS, and on channels without a socket.
+    var socket: DirectSocket?
     var isReading = false
     var isFlushing = false
     var flushScheduled = false

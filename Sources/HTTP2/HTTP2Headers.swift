@@ -1,3 +1,5 @@
+import Glibc
+
 /// An ordered list of header fields, all bytes in one array, so that a block costs two allocations.
 ///
 /// Names are lower case as HTTP/2 demands. Values are bytes: what arrives is what is passed on.
@@ -63,20 +65,25 @@ package struct HTTP2Headers: Sendable {
 
     /// Value of the first field with this name.
     package subscript(name: String) -> String? {
-        for index in entries.indices where isNamed(name, at: index) { return value(at: index) }
-        return nil
+        index(of: name).map { value(at: $0) }
     }
 
-    package func contains(_ name: String) -> Bool {
-        entries.indices.contains { isNamed(name, at: $0) }
-    }
+    package func contains(_ name: String) -> Bool { index(of: name) != nil }
 
     /// All fields but those with one of these names, in order.
     package func removing(_ names: [String]) -> HTTP2Headers {
         var kept = HTTP2Headers()
         kept.bytes.reserveCapacity(bytes.count + 96)
         kept.entries.reserveCapacity(entries.count + 3)
-        for index in entries.indices where !names.contains(where: { isNamed($0, at: index) }) {
+        var removed = Set<Int>()
+        for name in names {
+            var start = 0
+            while let index = index(of: name, from: start) {
+                removed.insert(index)
+                start = index + 1
+            }
+        }
+        for index in entries.indices where !removed.contains(index) {
             var entry = entries[index]
             let field = entry.offset..<entry.offset + entry.nameLength + entry.valueLength
             entry.offset = kept.bytes.count
@@ -91,14 +98,16 @@ package struct HTTP2Headers: Sendable {
         entries.indices.map { (name(at: $0), value(at: $0)) }
     }
 
-    private func isNamed(_ name: String, at index: Int) -> Bool {
-        let entry = entries[index]
-        guard entry.nameLength == name.utf8.count else { return false }
-        var position = entry.offset
-        for byte in name.utf8 {
-            if bytes[position] != byte { return false }
-            position += 1
+    private func index(of name: String, from start: Int = 0) -> Int? {
+        var name = name
+        return name.withUTF8 { wanted in
+            unsafe bytes.withUnsafeBufferPointer { bytes in
+                guard let first = bytes.baseAddress, let wantedFirst = wanted.baseAddress else { return nil }
+                return entries[start...].firstIndex { entry in
+                    unsafe entry.nameLength == wanted.count
+                        && memcmp(first + entry.offset, wantedFirst, wanted.count) == 0
+                }
+            }
         }
-        return true
     }
 }

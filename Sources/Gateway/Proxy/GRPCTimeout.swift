@@ -4,10 +4,14 @@ import GrootCore
 enum GRPCTimeout {
     /// Nil when the text is malformed.
     static func parse(_ text: String) -> Duration? {
-        guard let unit = text.last, (2...9).contains(text.utf8.count) else { return nil }
-        let digits = text.dropLast()
-        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let amount = Int64(digits) else { return nil }
-        return switch unit {
+        let bytes = text.utf8
+        guard let unit = bytes.last, (2...9).contains(bytes.count) else { return nil }
+        var amount: Int64 = 0
+        for byte in bytes.dropLast() {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+            amount = amount * 10 + Int64(byte - UInt8(ascii: "0"))
+        }
+        return switch Unicode.Scalar(unit) {
         case "H": .seconds(amount * 3600)
         case "M": .seconds(amount * 60)
         case "S": .seconds(amount)

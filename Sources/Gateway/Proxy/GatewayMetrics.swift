@@ -3,9 +3,9 @@ import HTTP2
 import Synchronization
 
 /// The data plane's instruments; docs/gateway-metrics.md lists them. Any thread.
-struct GatewayMetrics: Sendable {
+final class GatewayMetrics: Sendable {
     /// One worker's instruments; the label is its address. They go when the worker leaves.
-    struct Worker: Sendable {
+    final class Worker: Sendable {
         /// How an attempt ended.
         let ok: Counter
         let failed: Counter
@@ -59,7 +59,7 @@ struct GatewayMetrics: Sendable {
     }
 
     /// Requests of one class of robots (`groot-robot-class`): at most so many classes, the rest is "other".
-    struct RobotClass: Sendable {
+    final class RobotClass: Sendable {
         let requests: Counter
         let dry: Counter
         let time: DurationHistogram
@@ -112,21 +112,16 @@ struct GatewayMetrics: Sendable {
     let slack: DurationHistogram
     let accessLogDropped: Counter
     private let registry: MetricsRegistry
-    private let classes: Classes
+    /// Those seen so far.
+    private let classes = Mutex<[String: RobotClass]>([:])
     let handshakes: Counter
     let failedHandshakes: Counter
     let certificateExpiry: Gauge
     let limits: [HTTP2Limit: Counter]
     let bodySize: Counter
 
-    /// The classes seen so far. Any thread.
-    private final class Classes: Sendable {
-        let known = Mutex<[String: RobotClass]>([:])
-    }
-
     init(_ registry: MetricsRegistry) {
         self.registry = registry
-        classes = Classes()
         func decision(_ decision: String) -> Counter {
             registry.counter(
                 "groot_gateway_decisions_total",
@@ -208,7 +203,7 @@ struct GatewayMetrics: Sendable {
 
     /// The instruments of a class of robots; robots that name none are "default".
     func robotClass(_ name: String?) -> RobotClass {
-        classes.known.withLock { known in
+        classes.withLock { known in
             var name = name ?? "default"
             if let found = known[name] { return found }
             if known.count >= Self.classLimit || name.utf8.count > 64 { name = "other" }

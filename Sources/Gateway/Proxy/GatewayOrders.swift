@@ -17,6 +17,8 @@ struct GatewayOrders: Sendable {
 
         /// Nil when the path names no order.
         init?(path: String) {
+            // Asked for every request of a robot, whose path is none of these.
+            guard ["/drain", "/workers/", "/log-level/"].contains(where: path.hasPrefix) else { return nil }
             let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
             switch (parts.count, parts.first, parts.last) {
             case (1, "drain", _): self = .drainGateway

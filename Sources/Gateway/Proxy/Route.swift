@@ -8,17 +8,22 @@ enum Route: Sendable, Equatable {
 
     /// Exact services only: no percent escapes, dots or further slashes get past the match.
     init(path: String) {
-        let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].isEmpty, !parts[2].isEmpty,
-            parts[2].allSatisfy({
+        let bytes = path.utf8
+        guard bytes.first == UInt8(ascii: "/"), let end = bytes.dropFirst().firstIndex(of: UInt8(ascii: "/")) else {
+            self = .unknown
+            return
+        }
+        let method = path[bytes.index(after: end)...]
+        guard !method.isEmpty,
+            method.utf8.allSatisfy({
                 ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || $0 == 0x5F
             })
         else {
             self = .unknown
             return
         }
-        switch Substring(parts[1]) {
-        case "groot.v1.Inference": self = .inference(method: String(Substring(parts[2])))
+        switch path[bytes.index(after: bytes.startIndex)..<end] {
+        case "groot.v1.Inference": self = .inference(method: method == "Infer" ? "Infer" : String(method))
         case "groot.v1.Fleet", "grpc.health.v1.Health": self = .control
         default: self = .unknown
         }
