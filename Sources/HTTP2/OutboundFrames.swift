@@ -45,7 +45,8 @@ struct OutboundFrames {
             var passed = 0
             func addSerialised(to end: Int) {
                 guard end > passed, let base = serialised.baseAddress else { return }
-                unsafe vectors.append(iovec(iov_base: UnsafeMutableRawPointer(mutating: base + passed), iov_len: end - passed))
+                let start = unsafe UnsafeMutableRawPointer(mutating: base + passed)
+                unsafe vectors.append(iovec(iov_base: start, iov_len: end - passed))
                 passed = end
             }
             for body in bodies {

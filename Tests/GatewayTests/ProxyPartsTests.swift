@@ -30,6 +30,16 @@ struct ProxyPartsTests {
     }
 
     @Test
+    func `fields are found by their whole name, the first one wins, and removing takes all of them`() {
+        let headers = HTTP2Headers([("a", "1"), ("ab", "2"), ("a", "3"), ("c", ""), ("a", "4")])
+        #expect(headers["a"] == "1" && headers["ab"] == "2" && headers["c"] == "" && headers["b"] == nil)
+        #expect(headers[""] == nil && !headers.contains("abc") && headers.contains("c"))
+        let rest = headers.removing(["a", "nobody"])
+        #expect(rest.fields.map { "\($0.name)=\($0.value)" } == ["ab=2", "c="])
+        #expect(HTTP2Headers().removing(["a"]).count == 0 && HTTP2Headers()["a"] == nil)
+    }
+
+    @Test
     func messagesArePercentEncoded() {
         #expect(GRPCStatus.percentEncode("100% grün\n") == "100%25 gr%C3%BCn%0A")
     }
@@ -39,7 +49,10 @@ struct ProxyPartsTests {
             ("/groot.v1.Inference/Infer", .inference(method: "Infer")), ("/groot.v1.Fleet/StartEpisode", .control),
             ("/grpc.health.v1.Health/Check", .control), ("/groot.v1.Inference/", .unknown), ("/", .unknown),
             ("/groot.v1.Inference/../Fleet/X", .unknown), ("/groot.v1.Inference%2FInfer", .unknown),
-            ("//groot.v1.Inference/Infer", .unknown), ("/groot.v1.Inference/Infer?x", .unknown), ("", .unknown),
+            ("//groot.v1.Inference/Infer", .unknown), ("/\u{301}groot.v1.Inference/Infer", .unknown),
+            ("groot.v1.Inference/Infer", .unknown), ("/groot.v1.Inference", .unknown),
+            ("/groot.v1.Inference/Infer/", .unknown), ("/groot.v1.Inference/Describe", .inference(method: "Describe")),
+            ("/groot.v1.Inference/Infer?x", .unknown), ("", .unknown),
         ] as [(String, Route)]
     )
     func routesAreExact(_ path: String, _ route: Route) {

@@ -162,9 +162,18 @@ final class TestClient: Sendable {
             let headers = HTTP2Headers(
                 [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test")] + extra
             )
-            let bytes = ByteBuffer(repeating: UInt8(ascii: "x"), count: body)
-            return connection.value.call(headers: headers, body: bytes, timeout: timeout, maxResponseBytes: 64 << 20)
+            return connection.value.call(
+                headers: headers,
+                body: Self.body(body),
+                timeout: timeout,
+                maxResponseBytes: 64 << 20
+            )
         }.get()
+    }
+
+    /// Bytes that differ from place to place, so that pieces in the wrong order show.
+    static func body(_ count: Int) -> ByteBuffer {
+        ByteBuffer(bytes: (0..<count).map { UInt8($0 % 251) })
     }
 
     func stop() async throws {

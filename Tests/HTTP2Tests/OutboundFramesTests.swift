@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOEmbedded
 import Testing
@@ -25,6 +26,34 @@ struct OutboundFramesTests {
         frames.append(ByteBuffer(string: "first"), inlineSize: 4)
         #expect(drained(&frames) == ["first"])
         #expect(drained(&frames) == [])
+    }
+
+    @Test
+    func `vectors show every byte in order, and what went another way is left out of the writes`() {
+        func frames() -> OutboundFrames {
+            var frames = OutboundFrames()
+            for (text, inline) in [
+                ("head", 9), ("first body", 4), ("second", 4), ("mid", 9), ("third one", 4), ("end", 9),
+            ] {
+                frames.append(ByteBuffer(string: text), inlineSize: inline)
+            }
+            return frames
+        }
+        let whole = "headfirst bodysecondmidthird oneend"
+        var shown = frames()
+        let pieces = unsafe shown.withVectors { vectors in
+            unsafe vectors.map {
+                unsafe String(decoding: UnsafeRawBufferPointer(start: $0.iov_base, count: $0.iov_len), as: UTF8.self)
+            }
+        }
+        #expect(pieces == ["head", "first body", "second", "mid", "third one", "end"])
+        for gone in 0...whole.utf8.count {
+            var rest = ""
+            var frames = frames()
+            frames.drain(skipping: gone) { rest += String(buffer: $0) }
+            #expect(rest == whole.dropFirst(gone))
+            #expect(frames.byteCount == 0)
+        }
     }
 
     @Test(arguments: [
