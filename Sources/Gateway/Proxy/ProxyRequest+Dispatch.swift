@@ -1,4 +1,3 @@
-import GrootAPI
 import GrootCore
 import HTTP2
 import NIOCore
@@ -33,7 +32,7 @@ extension ProxyRequest {
         answer(GRPCStatus(.aborted, "superseded by \(what) of the same robot"))
     }
 
-    private func carryOut(_ decision: SchedulingDecision) {
+    func carryOut(_ decision: SchedulingDecision) {
         switch decision {
         case .dispatch(let ticket): start(ticket)
         case .wait(let old, let hopeful): wait(superseding: old, hopeful: hopeful)
@@ -78,7 +77,7 @@ extension ProxyRequest {
         armHedge(ticket, at: now)
     }
 
-    private func open(_ ticket: Ticket?, _ upstream: Upstream, _ head: RequestHead, at now: MonotonicInstant)
+    func open(_ ticket: Ticket?, _ upstream: Upstream, _ head: RequestHead, at now: MonotonicInstant)
         -> Attempt?
     {
         let attempt = Attempt(self, upstream: upstream, ticket: ticket, shared: shared)
@@ -149,90 +148,6 @@ extension ProxyRequest {
             : pool.refusal(head.checkpoint)
         if let lastFailure { status.message += " (last attempt: \(lastFailure.message))" }
         return status
-    }
-
-    // MARK: Failing over
-
-    private var mayRepeat: Bool {
-        attempts <= pool.configuration.retryLimit && !hasResponded && (body.isRepeatable || body.byteCount == 0)
-    }
-
-    /// Whether a worker's refusal is worth a try on another one that is there now.
-    func canRepeatElsewhere(after attempt: Attempt) -> Bool {
-        guard mayRepeat, attempt === self.attempt || attempt === hedge else { return false }
-        exclude(attempt)
-        guard let scheduled else { return false }
-        return shared.withScheduler { $0.isHopeful(scheduled) }
-    }
-
-    /// The request goes to this worker no more.
-    private func exclude(_ attempt: Attempt?) {
-        guard let ticket = attempt?.ticket else { return }
-        let tried = SchedulerRequest.Tried(worker: ticket.worker, incarnation: ticket.incarnation)
-        if scheduled?.tried.contains(tried) == false { scheduled?.tried.append(tried) }
-    }
-
-    func workerWentDown(_ attempt: Attempt) {
-        guard canRepeatElsewhere(after: attempt) else { return }
-        attempt.cancel(.failed)
-        let why = GRPCStatus(.unavailable, "\(attempt.upstream.name) stopped answering health checks")
-        attemptFailed(attempt, .workerFailed, why)
-    }
-
-    /// - Parameter failed: nil when it did not get as far as a stream.
-    func attemptFailed(_ failed: Attempt?, _ failure: Attempt.Failure, _ status: GRPCStatus) {
-        guard !isAnswered, failed == nil || failed === attempt || failed === hedge else { return }
-        exclude(failed)
-        let other = failed === hedge ? attempt : hedge
-        hedge = nil
-        attempt = other
-        lastFailure = status
-        // The other one goes on.
-        if other != nil, failure != .final { return }
-        guard failed?.hasAnswered != true, failure != .final, mayRepeat else {
-            answer(status, from: failed?.upstream)
-            return
-        }
-        guard let scheduled else {
-            dispatchToControl()
-            return
-        }
-        carryOut(
-            pool.ask { scheduler, now in
-                scheduler.failed(scheduled, unseen: failure == .neverProcessed, at: now)
-            }
-        )
-    }
-
-    // MARK: Hedging
-
-    /// When the answer may come after the robot ran dry, a second worker is asked: at once if that is expected, else at
-    /// the last moment at which another one could still save it.
-    private func armHedge(_ ticket: Ticket, at now: MonotonicInstant) {
-        guard pool.configuration.hedges, let dryAt = scheduled?.dryAt, ticket.isWork, attempts == 1 else { return }
-        let expected = ticket.expected.seconds
-        let late = now + .seconds(1.5 * expected) > dryAt
-        let delay = late ? .milliseconds(1) : max(.milliseconds(1), (dryAt - now) - .seconds(1.5 * expected))
-        hedgeTimer = after(delay) { $0.startHedge() }
-    }
-
-    private func startHedge() {
-        exclude(attempt)
-        guard let head, let scheduled, attempt != nil, attempt?.hasAnswered == false, hedge == nil, !hasResponded,
-            mayRepeat
-        else { return }
-        guard body.isComplete else {
-            hedgeTimer = after(.milliseconds(5)) { $0.startHedge() }
-            return
-        }
-        var ticket: Ticket?
-        pool.change { scheduler, now in
-            ticket = scheduler.hedged(scheduled, at: now)
-            return []
-        }
-        guard let ticket, let upstream = pool.upstream(ticket.worker) else { return }
-        shared.metrics.hedges.increment()
-        hedge = open(ticket, upstream, head, at: .now())
     }
 
     // MARK: Control plane

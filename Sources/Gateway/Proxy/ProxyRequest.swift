@@ -2,13 +2,12 @@ import GrootAPI
 import GrootCore
 import HTTP2
 import NIOCore
-import Synchronization
 
 /// One request of a robot: asks the scheduler for a worker, passes bodies both ways, tries again, answers when nobody
 /// does.
 ///
 /// The handler of the robot's stream. Confined to the event loop. It reads headers only. Finding a worker is in
-/// `ProxyRequest+Dispatch.swift`.
+/// `ProxyRequest+Dispatch.swift`, another one after a failure in `ProxyRequest+Repeating.swift`.
 final class ProxyRequest: HTTP2StreamHandler {
     let stream: HTTP2Stream
     let pool: UpstreamPool
@@ -35,10 +34,10 @@ final class ProxyRequest: HTTP2StreamHandler {
     var hedgeTimer: Scheduled<Void>?
     /// Its place among the loop's open requests; nil when it has none.
     var openIndex: Int?
-    private var robotClass: GatewayMetrics.RobotClass?
-    private var finalStatus: (code: Int, message: String?)?
-    private var answeredBy: String?
-    private var bytesOut = 0
+    var robotClass: GatewayMetrics.RobotClass?
+    var finalStatus: (code: Int, message: String?)?
+    var answeredBy: String?
+    var bytesOut = 0
 
     init(stream: HTTP2Stream, pool: UpstreamPool) {
         self.stream = stream
@@ -261,67 +260,5 @@ final class ProxyRequest: HTTP2StreamHandler {
         pool.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(max(1, delay.nanoseconds))) { [weak self] in
             if let self { body(self) }
         }
-    }
-
-    // MARK: Held bytes, counting, log
-
-    private func hold(_ part: ByteBuffer) {
-        let before = body.heldBytes
-        if body.isRepeatable {
-            let total = shared.heldBytes.load(ordering: .relaxed) + part.readableBytes
-            if total > pool.configuration.heldBytesLimit {
-                shared.metrics.notHeld.increment()
-                if attempt == nil {
-                    // It waits: without its body there is nothing to send later.
-                    answer(GRPCStatus(.resourceExhausted, "the gateway holds too many request bytes (held-bytes)"))
-                    return
-                }
-                releaseBody()
-            }
-        }
-        body.append(part, limit: pool.configuration.bodyLimit)
-        note(held: body.heldBytes - min(before, body.heldBytes))
-    }
-
-    private func releaseBody() {
-        let held = body.heldBytes
-        body.release()
-        note(held: -held)
-    }
-
-    private func note(held bytes: Int) {
-        guard bytes != 0 else { return }
-        let total = shared.heldBytes.add(bytes, ordering: .relaxed).newValue
-        shared.metrics.heldBytes.set(Double(total))
-    }
-
-    private func count(_ head: RequestHead) {
-        guard head.route == .inference(method: "Infer") else { return }
-        let instruments = shared.metrics.robotClass(head.robotClass)
-        instruments.requests.increment()
-        if head.runway == .zero { instruments.dry.increment() }
-        robotClass = instruments
-    }
-
-    private func log(_ took: Duration, _ closure: HTTP2StreamClosure) {
-        let status = finalStatus?.code ?? 1
-        guard shared.accessLog.admits(status: status, at: startedAt + took) else { return }
-        shared.accessLog.write(
-            AccessLog.Entry(
-                requestID: head?.requestID,
-                robot: head?.robot,
-                checkpoint: head?.checkpoint,
-                worker: answeredBy,
-                traceparent: head?.traceparent,
-                status: status,
-                message: finalStatus?.message ?? (finalStatus == nil ? "\(closure.cause), \(closure.code)" : nil),
-                attempts: attempts,
-                waited: waited,
-                took: took,
-                runway: head?.runway,
-                bytesIn: body.byteCount,
-                bytesOut: bytesOut
-            )
-        )
     }
 }

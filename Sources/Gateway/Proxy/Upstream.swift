@@ -1,4 +1,3 @@
-import GrootAPI
 import GrootCore
 import HTTP2
 import Logging
@@ -16,26 +15,26 @@ final class Upstream {
     let kind: Kind
     let endpoint: Endpoint
     /// As the worker calls itself; its address until it has said so.
-    private(set) var name: String
+    var name: String
     /// The worker has described itself on this connection.
-    private var isDescribed = false
+    var isDescribed = false
     /// Counts connections, so that a restarted worker is not taken for the one that failed.
     private(set) var generation = 0
     weak var pool: UpstreamPool?
 
-    private let shared: GatewayShared
+    let shared: GatewayShared
     private let eventLoop: any EventLoop
     private var machine: HealthMachine
-    private var connection: HTTP2Connection?
+    var connection: HTTP2Connection?
     private var timer: Scheduled<Void>?
-    private var stopped = false
+    var stopped = false
     /// No member any more: what it has in hand finishes, then the connection closes.
     private var isLeaving = false
     /// The connection of this generation is no longer ours to watch: it drains, or we gave it up.
     private var letGo = 0
-    private var describing = false
+    var describing = false
     private var attempts: [ObjectIdentifier: Attempt] = [:]
-    private var unreachable = RateLimit(every: .seconds(10))
+    var unreachable = RateLimit(every: .seconds(10))
 
     init(kind: Kind, endpoint: Endpoint, pool: UpstreamPool?, shared: GatewayShared, eventLoop: any EventLoop) {
         self.kind = kind
@@ -54,7 +53,7 @@ final class Upstream {
     }
 
     /// The first loop speaks for all: metrics, log, reports.
-    private var speaks: Bool { pool?.index == 0 }
+    var speaks: Bool { pool?.index == 0 }
 
     /// Why it is down; empty when it is up.
     var downReason: String { machine.reason }
@@ -244,65 +243,10 @@ final class Upstream {
         for attempt in Array(attempts.values) { attempt.workerWentDown() }
     }
 
-    private func describe() {
-        guard let connection, !describing, member != nil else { return }
-        describing = true
-        let current = generation
-        WorkerCalls.describe(connection, authority: "\(endpoint)", timeout: .seconds(2))
-            .assumeIsolated()
-            .whenComplete { [weak self] result in
-                guard let self else { return }
-                describing = false
-                guard generation == current, !stopped else { return }
-                switch result.map(WorkerCalls.description(in:)) {
-                case .success(.success(let description)): described(description)
-                case .success(.failure(let failure)): notDescribed(failure.reason)
-                case .failure(let error): notDescribed("\(error)")
-                }
-            }
-    }
-
-    private func described(_ description: Groot_V1_DescribeResponse) {
-        guard let member, let pool else { return }
-        isDescribed = true
-        if !description.worker.isEmpty { name = description.worker }
-        let served = description.policies.map(\.checkpoint)
-        if speaks {
-            member.update {
-                $0.name = name
-                $0.checkpoints = served
-            }
-            shared.logger.info("serves", metadata: metadata(["checkpoint": "\(served.joined(separator: ","))"]))
-            shared.onWorkerDescribed(WorkerReport(name: name, address: endpoint, policies: description.policies))
-        }
-        let policies = description.policies.map(DescribedPolicy.init)
-        pool.change { scheduler, now in scheduler.described(member.id, policies, at: now) }
-    }
-
-    private func notDescribed(_ reason: String) {
-        guard speaks, let suppressed = unreachable.admit(at: .now()) else { return }
-        shared.logger.warning(
-            "does not say what it serves; asking again",
-            metadata: metadata(["error": "\(reason)", "suppressed": "\(suppressed)"])
-        )
-    }
-
-    private func metadata(_ more: Logger.Metadata = [:]) -> Logger.Metadata {
+    func metadata(_ more: Logger.Metadata = [:]) -> Logger.Metadata {
         var metadata = more
         metadata["worker"] = member == nil ? "control plane" : "\(name)"
         metadata["peer"] = "\(endpoint)"
         return metadata
-    }
-}
-
-extension DescribedPolicy {
-    init(_ policy: Groot_V1_Policy) {
-        self.init(
-            checkpoint: policy.checkpoint,
-            maxBatch: Int(min(policy.maxBatch, 4096)),
-            batchTimes: policy.batchTimes.prefix(64).map {
-                BatchTime(batch: Int(min($0.batch, 4096)), time: .nanoseconds(Int64(clamping: $0.inferNs)))
-            }
-        )
     }
 }

@@ -11,23 +11,6 @@ final class NGHTTP2Session {
         case server
     }
 
-    /// Frames that the connection wants to hear of.
-    enum FrameKind: Equatable {
-        case settings(isAck: Bool)
-        case ping(isAck: Bool)
-        case goAway(lastStream: Int32, code: HTTP2ErrorCode)
-        case reset(stream: Int32)
-        /// A request that the library refuses before its headers are told.
-        case refusedRequest
-        case emptyData
-        case priority
-        case windowUpdate
-        case data
-        case headers
-        case unknown
-        case endOfStream(Int32)
-    }
-
     private let session: OpaquePointer
     private let limits: HTTP2Limits
     // SAFETY: the connection owns the session, outlives it, and is alive in every callback: it called the library. A checked
@@ -230,33 +213,7 @@ extension NGHTTP2Session {
 
 extension NGHTTP2Session {
     private func start(role: Role) throws(HTTP2Error) {
-        var settings = [
-            nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
-                value: UInt32(limits.streamWindow)
-            ),
-            nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_MAX_FRAME_SIZE.rawValue),
-                value: UInt32(limits.maxFrameSize)
-            ),
-            nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
-                value: UInt32(limits.maxHeaderListSize)
-            ),
-        ]
-        switch role {
-        case .server:
-            settings.append(
-                nghttp2_settings_entry(
-                    settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
-                    value: UInt32(limits.maxConcurrentStreams)
-                )
-            )
-        case .client:
-            settings.append(
-                nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0)
-            )
-        }
+        let settings = Self.settings(role, limits)
         var result = unsafe nghttp2_submit_settings(
             session,
             UInt8(NGHTTP2_FLAG_NONE.rawValue),

@@ -22,3 +22,22 @@ protocol SessionEvents: AnyObject {
     /// A DATA frame: its nine header bytes, then so many bytes from the stream's queue.
     func sendBody(stream: Int32, frameHeader: UnsafeRawBufferPointer, byteCount: Int)
 }
+
+extension NGHTTP2Session {
+    /// Frames that the connection wants to hear of.
+    enum FrameKind: Equatable {
+        case settings(isAck: Bool)
+        case ping(isAck: Bool)
+        case goAway(lastStream: Int32, code: HTTP2ErrorCode)
+        case reset(stream: Int32)
+        /// A request that the library refuses before its headers are told.
+        case refusedRequest
+        case emptyData
+        case priority
+        case windowUpdate
+        case data
+        case headers
+        case unknown
+        case endOfStream(Int32)
+    }
+}
