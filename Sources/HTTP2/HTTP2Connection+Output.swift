@@ -111,6 +111,7 @@ extension HTTP2Connection {
         quota?.give(back: queuedBytes)
         queuedBytes = 0
         context = nil
+        socket = nil
         let closed = observer.closed
         observer = Observer()
         closed?(closeReason)

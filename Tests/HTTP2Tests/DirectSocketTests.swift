@@ -46,7 +46,7 @@ struct DirectSocketTests {
     }
 
     @Test
-    func `there is none without a socket or under TLS`() throws {
+    func `there is none without a socket`() throws {
         let plain = EmbeddedChannel(handler: Writer())
         plain.connect(to: try SocketAddress(unixDomainSocketPath: "/none"), promise: nil)
         #expect(try !plain.pipeline.syncOperations.handler(type: Writer.self).hasSocket)
