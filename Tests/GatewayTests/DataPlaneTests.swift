@@ -1,3 +1,4 @@
+import GrootAPI
 import GrootCore
 import HTTP2
 import Testing

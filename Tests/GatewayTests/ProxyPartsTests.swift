@@ -1,4 +1,5 @@
 import ArgumentParser
+import GrootAPI
 import GrootCore
 import HTTP2
 import NIOCore
@@ -17,7 +18,7 @@ struct ProxyPartsTests {
         #expect(GRPCTimeout.parse(text) == duration)
     }
 
-    @Test(arguments: ["", "S", "10", "123456789S", "-1S", "1x", "1.5S", "٣S"])
+    @Test(arguments: ["", "S", "10", "123456789S", "-1S", " 5S", "1x", "1.5S", "٣S"])
     func malformedTimeoutsDoNot(_ text: String) {
         #expect(GRPCTimeout.parse(text) == nil)
     }

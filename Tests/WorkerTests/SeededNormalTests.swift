@@ -26,20 +26,3 @@ struct SeededNormalTests {
         #expect(abs(outside - 0.05) < 0.01)
     }
 }
-
-@Suite
-struct GRPCTimeoutTests {
-    @Test(arguments: [
-        ("5S", Duration.seconds(5)), ("250m", .milliseconds(250)), ("1u", .microseconds(1)),
-        ("99999999n", .nanoseconds(99_999_999)),
-        ("2M", .seconds(120)), ("1H", .seconds(3600)),
-    ])
-    func `units of the header`(text: String, expected: Duration) {
-        #expect(GRPCTimeout.parse(text) == expected)
-    }
-
-    @Test(arguments: ["", "S", "5", "-5S", "123456789S", "5x", " 5S"])
-    func `anything else is no timeout`(text: String) {
-        #expect(GRPCTimeout.parse(text) == nil)
-    }
-}

@@ -40,7 +40,8 @@ package final class InferenceService: RegistrableRPCService {
             handler: { [self] stream, _ in
                 let arrived = MonotonicInstant.now()
                 let request = try await ServerRequest(stream: stream)
-                let deadline = GRPCTimeout.duration(in: request.metadata).map { arrived + $0 }
+                let timeout = request.metadata[stringValues: "grpc-timeout"].first { _ in true }
+                let deadline = timeout.flatMap(GRPCTimeout.parse).map { arrived + $0 }
                 let runway = try Self.runway(in: request.metadata)
                 let period = try Self.milliseconds(MetadataKey.actionPeriod, 1...60_000, in: request.metadata)
                 let response = try await respond(to: request.message, deadline: deadline, runway: runway)

@@ -1,9 +1,9 @@
 import GrootCore
 
-/// The `grpc-timeout` header: at most eight digits and a unit.
-enum GRPCTimeout {
+/// The `grpc-timeout` header, as every gRPC call carries it: at most eight digits and a unit.
+package enum GRPCTimeout {
     /// Nil when the text is malformed.
-    static func parse(_ text: String) -> Duration? {
+    package static func parse(_ text: String) -> Duration? {
         let bytes = text.utf8
         guard let unit = bytes.last, (2...9).contains(bytes.count) else { return nil }
         var amount: Int64 = 0
@@ -23,7 +23,7 @@ enum GRPCTimeout {
     }
 
     /// The finest unit whose number still has at most eight digits; never zero.
-    static func format(_ duration: Duration) -> String {
+    package static func format(_ duration: Duration) -> String {
         let nanoseconds = max(1, duration.nanoseconds)
         for (unit, size) in [("n", 1), ("u", 1_000), ("m", 1_000_000), ("S", 1_000_000_000)] as [(String, Int64)] {
             let amount = nanoseconds / size
