@@ -60,7 +60,7 @@ extension HTTP2Connection {
         }
     }
 
-    /// Frames go to the channel in portions of this size.
+    /// Frames go to the socket, or to the channel, in portions of this size.
     private static let handOver = 256 << 10
 
     func flushNow() {

@@ -62,7 +62,7 @@ package final class HTTP2Connection: ChannelInboundHandler {
     /// A timer looks for what stands still, as long as there is anything that could.
     var watchScheduled = false
     var writeWatch = StallWatch()
-    /// Bytes handed to the channel so far.
+    /// Bytes handed to the socket or the channel so far.
     var writtenBytes = 0
     /// When the header block began that has not ended yet.
     var headersBeganAt: MonotonicInstant?

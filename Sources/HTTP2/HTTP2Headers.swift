@@ -75,15 +75,15 @@ package struct HTTP2Headers: Sendable {
         var kept = HTTP2Headers()
         kept.bytes.reserveCapacity(bytes.count + 96)
         kept.entries.reserveCapacity(entries.count + 3)
-        var removed = Set<Int>()
+        var isKept = Array(repeating: true, count: entries.count)
         for name in names {
             var start = 0
             while let index = index(of: name, from: start) {
-                removed.insert(index)
+                isKept[index] = false
                 start = index + 1
             }
         }
-        for index in entries.indices where !removed.contains(index) {
+        for index in entries.indices where isKept[index] {
             var entry = entries[index]
             let field = entry.offset..<entry.offset + entry.nameLength + entry.valueLength
             entry.offset = kept.bytes.count

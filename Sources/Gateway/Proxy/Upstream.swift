@@ -25,9 +25,9 @@ final class Upstream {
     let shared: GatewayShared
     private let eventLoop: any EventLoop
     private var machine: HealthMachine
-    var connection: HTTP2Connection?
+    private(set) var connection: HTTP2Connection?
     private var timer: Scheduled<Void>?
-    var stopped = false
+    private(set) var stopped = false
     /// No member any more: what it has in hand finishes, then the connection closes.
     private var isLeaving = false
     /// The connection of this generation is no longer ours to watch: it drains, or we gave it up.
