@@ -102,6 +102,45 @@ struct SchedulerRoutingTests {
         #expect((shares.max() ?? 30) <= 14, "one robot does not fill one worker: \(shares)")
     }
 
+    /// The robot's last worker is ten percent slower: it stays there when that much is allowed, and when that worker has no more than its share.
+    @Test(arguments: [0.05, 10])
+    func aRobotStaysWithItsWorkerWhileThatIsNearlyAsGoodAndNotLoadedMore(affinity: Double) {
+        var configuration = SchedulingConfiguration()
+        configuration.slowStart = .zero
+        configuration.affinity = affinity
+        configuration.dispatchLead = .seconds(1)
+        var bench = Bench(workers: 2, batch: 8, times: [[20], [22]], configuration)
+        let (fast, own) = (bench.ids[0], bench.ids[1])
+        _ = bench.scheduler.drain(fast, true, at: bench.now)
+        if let ticket = bench.send("r1") { bench.answer(ticket, after: 22) }
+        _ = bench.scheduler.drain(fast, false, at: bench.now)
+        guard let ticket = bench.send("r1") else {
+            Issue.record("both workers are free")
+            return
+        }
+        #expect(ticket.worker == (affinity > 0.1 ? own : fast))
+        bench.answer(ticket, after: 22)
+        // The robot's worker has three requests, the other none.
+        _ = bench.scheduler.drain(fast, true, at: bench.now)
+        let others = ["a", "b", "c"].compactMap { bench.send($0) }
+        #expect(others.map(\.worker) == [own, own, own])
+        _ = bench.scheduler.drain(fast, false, at: bench.now)
+        #expect(bench.send("r1")?.worker == fast, "its own has more than its share already")
+    }
+
+    @Test
+    func theCircuitBreakerBoundsTheBooksOfOneWorker() {
+        var configuration = SchedulingConfiguration()
+        configuration.slowStart = .zero
+        configuration.maxRequestsPerWorker = 3
+        var bench = Bench(workers: 2, batch: 8, configuration)
+        let tickets = (0..<10).compactMap { bench.send("r\($0)") }
+        #expect(tickets.count { $0.worker == bench.ids[0] } == 3)
+        #expect(tickets.count { $0.worker == bench.ids[1] } == 3)
+        bench.finish(tickets[0], .answered)
+        #expect(bench.given.map(\.ticket.worker) == [tickets[0].worker], "the next one that waits")
+    }
+
     /// Two serial workers of 8 and 24 ms that say nothing of themselves, Poisson arrivals at 60 % of what they can do.
     @Test(arguments: [1, 2, 3] as [UInt64])
     func unequalWorkersGetUnequalShares(seed: UInt64) {
