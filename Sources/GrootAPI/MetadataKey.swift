@@ -26,5 +26,8 @@ package enum MetadataKey {
     /// Trailer of workers, ORCA's text form: `TEXT named_metrics.queue=2,named_metrics.running=4,...`. The names are
     /// in docs/wire-protocol.md.
     package static let load = "endpoint-load-metrics"
+    /// Set by workers on answers of `Infer` and of the health check, as header or trailer: a decimal number that changes
+    /// whenever the set of checkpoints that the worker describes does. Absent from workers that cannot say.
+    package static let generation = "groot-generation"
     package static let traceparent = "traceparent"
 }
