@@ -2,6 +2,8 @@ package import Foundation
 import Synchronization
 
 /// A real process under test: its output goes to a file, and it is killed when the owner lets go.
+///
+/// Agents and simulators run without the privileges of root, as their units run them: what only root may do shows here.
 package final class ChildProcess: Sendable {
     package let name: String
     /// Standard error, and standard output unless `captureOutput` was asked for.
@@ -28,8 +30,9 @@ package final class ChildProcess: Sendable {
         log = folder.appending(path: "\(name).log")
         output = folder.appending(path: "\(name).out")
         let process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
+        let command = Self.unprivileged(executable, arguments)
+        process.executableURL = command.executable
+        process.arguments = command.arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         for file in [log, output] {
@@ -45,6 +48,20 @@ package final class ChildProcess: Sendable {
 
     deinit {
         kill()
+    }
+
+    /// What `groot-agent@.service` grants through its limits (real-time priority, locked memory) stays; nothing else does.
+    private static let kept = "-all,+sys_nice,+ipc_lock"
+
+    /// The command as a unit would run it: `setpriv` gives capabilities up and then becomes the program, same process id.
+    private static func unprivileged(_ executable: URL, _ arguments: [String]) -> (
+        executable: URL, arguments: [String]
+    ) {
+        guard ["groot-agent", "groot-sim"].contains(executable.lastPathComponent), getuid() == 0 else {
+            return (executable, arguments)
+        }
+        let rights = ["--inh-caps", "-all", "--bounding-set", kept, "--"]
+        return (URL(filePath: "/usr/bin/setpriv"), rights + [executable.path] + arguments)
     }
 
     package var isRunning: Bool { process.withLock { $0.process.isRunning } }

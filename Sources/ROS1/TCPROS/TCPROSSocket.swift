@@ -18,7 +18,7 @@ enum TCPROSSocket {
     /// Applies no-delay and keep-alive, to be called from a channel initializer.
     static func configure(_ channel: any Channel) -> EventLoopFuture<Void> {
         var steps = [
-            channel.setOption(.socketOption(.tcp_nodelay), value: 1),
+            channel.setOption(.tcpOption(.tcp_nodelay), value: 1),
             channel.setOption(.socketOption(.so_keepalive), value: 1),
             channel.setOption(.writeBufferWaterMark, value: writeWaterMark),
             channel.setOption(

@@ -56,7 +56,7 @@ struct XMLRPCClient: Sendable {
         let limit = TimeAmount(timeout)
         let connected = ClientBootstrap(group: loop)
             .connectTimeout(limit)
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
