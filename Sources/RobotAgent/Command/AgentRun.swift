@@ -223,7 +223,7 @@ package struct AgentRun: Sendable {
             core: core,
             settings: configuration.realTime,
             logger: logger,
-            stateAge: { env.jointStateAge(at: $0) },
+            sense: { env.sense(at: $0, into: &$1) },
             publish: { if !isDryRun { env.publish($0) } }
         )
         try control.start()

@@ -57,7 +57,7 @@ struct BenchCommand: AsyncParsableCommand {
             ),
             settings: settings,
             logger: Logger(label: "bench"),
-            stateAge: { _ in .milliseconds(2) },
+            sense: { _, inputs in inputs.stateAge = .milliseconds(2) },
             publish: { command in sink.took(command) }
         )
         try control.start()

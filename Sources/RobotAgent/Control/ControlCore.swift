@@ -28,7 +28,7 @@ package struct ControlCore: Sendable {
     package private(set) var queue: ActionQueue
     /// Counts changes of the plan, so that the owner knows when to copy it.
     package private(set) var planVersion: UInt64 = 0
-    private let arms: Range<Int>
+    package let arms: Range<Int>
     private let claws: Range<Int>
     private let isFrozen: [Bool]
     private var latch: ClawLatch?

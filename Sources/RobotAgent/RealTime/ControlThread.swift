@@ -39,8 +39,8 @@ package struct TickTrace: Sendable {
 /// in a burst.
 package final class ControlThread: Sendable {
     package typealias Publish = @Sendable ([Float]) -> Void
-    /// Age of the newest joint state at an instant; nil when there never was one. Must not allocate or block.
-    package typealias StateAge = @Sendable (MonotonicInstant) -> Duration?
+    /// Fills in what is known of the robot at an instant; called at every tick. Must not allocate or block.
+    package typealias Sense = @Sendable (MonotonicInstant, inout ControlInputs) -> Void
 
     /// Requests that wait for the next tick.
     package static let commandCapacity = 64
@@ -54,13 +54,13 @@ package final class ControlThread: Sendable {
     package let status = LatestValue<ControlStatus>()
     package let traces = BoundedRing<TickTrace>(capacity: traceCapacity)
     package let board: PlanBoard
-    /// Set by the uplink while the gateway does not answer.
-    package let isLinkLost = Atomic<Bool>(false)
+    /// Set by the uplink.
+    package let link = Atomic<LinkState>(.reachable)
     private let mailbox: CommandMailbox
     private let isStopping = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
     private let publish: Publish
-    private let stateAge: StateAge
+    private let sense: Sense
     private let settings: RealTimeSettings
     private let logger: Logger
     private let initialCore: ControlCore
@@ -69,7 +69,7 @@ package final class ControlThread: Sendable {
         core: ControlCore,
         settings: RealTimeSettings = RealTimeSettings(),
         logger: Logger,
-        stateAge: @escaping StateAge,
+        sense: @escaping Sense,
         publish: @escaping Publish
     ) {
         self.clock = ControlClock(epoch: .now())
@@ -78,7 +78,7 @@ package final class ControlThread: Sendable {
         self.board = PlanBoard(for: core.queue.configuration)
         self.mailbox = CommandMailbox(dimensions: core.queue.configuration.dimensions)
         self.logger = logger
-        self.stateAge = stateAge
+        self.sense = sense
         self.publish = publish
         status.store(core.status(at: 0))
     }
@@ -107,6 +107,7 @@ package final class ControlThread: Sendable {
         RealTimeThread.elevate(settings, logger: logger)
         var core = initialCore
         var planVersion = core.planVersion
+        var inputs = ControlInputs(dimensions: core.command.count, arms: core.arms)
         let toSystemClock = Self.systemNanoseconds() - MonotonicInstant.now().nanoseconds
         var tick = clock.tick(of: .now()) + 1
         var previous = tick - 1
@@ -124,11 +125,13 @@ package final class ControlThread: Sendable {
                 }
                 if let report { merges.push(report) }
             }
+            sense(now, &inputs)
+            inputs.link = link.load(ordering: .relaxed)
             let isPublishing = core.ticked(
                 tick,
                 elapsed: Int(tick - previous),
-                stateAge: stateAge(now),
-                isLinkLost: isLinkLost.load(ordering: .relaxed)
+                stateAge: inputs.stateAge,
+                isLinkLost: inputs.link != .reachable
             )
             if isPublishing { mailbox.post(core.command) }
             status.store(core.status(at: tick))

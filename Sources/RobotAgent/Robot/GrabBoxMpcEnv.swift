@@ -19,6 +19,8 @@ package final class GrabBoxMpcEnv: ObservationSource {
     private let extras: [ObservationBuffers.Extra]
     private let buffers: Mutex<ObservationBuffers>
     private let jointsHeard = Atomic<Int64>(.min)
+    /// What the control thread reads.
+    private let measurement: MeasuredPose
     private let frames = FrameSignal()
     private let refusedImages = Mutex(RateLimit(every: .seconds(5)))
     private let commands: CommandPublisher
@@ -44,6 +46,7 @@ package final class GrabBoxMpcEnv: ObservationSource {
         self.tap = tap
         self.extras = extras
         self.cameras = profile.cameras.filter { cameraKeys.contains($0.key) }
+        measurement = MeasuredPose(arms: profile.armJoints.count, claws: profile.claws.count)
         self.buffers = Mutex(
             ObservationBuffers(
                 cameras: cameras.map(\.key),
@@ -143,6 +146,12 @@ package final class GrabBoxMpcEnv: ObservationSource {
         return heard == .min ? nil : now - MonotonicInstant(nanoseconds: heard)
     }
 
+    /// What one control tick knows of the robot. Control thread: allocates nothing, waits for nobody.
+    package func sense(at now: MonotonicInstant, into inputs: inout ControlInputs) {
+        inputs.stateAge = jointStateAge(at: now)
+        measurement.read(into: &inputs)
+    }
+
     /// Time between two images of the slowest camera.
     package var cameraPeriod: Duration {
         .microseconds(Int64((cameras.map(\.periodMs).max() ?? 33.4) * 1000))
@@ -209,6 +218,11 @@ package final class GrabBoxMpcEnv: ObservationSource {
             refuse(topic: profile.topics.jointState, "a joint angle is not finite")
             return
         }
+        let torque = message.joints.torque
+        measurement.armsMeasured(
+            values,
+            torque: last < torque.count ? profile.jointIndices.map { Float(torque[$0]) } : []
+        )
         jointsHeard.store(receipt.receivedAt.nanoseconds, ordering: .relaxed)
         let stamp = message.header.stamp.nanoseconds
         buffers.withLock { $0.jointsArrived(values, stamp: stamp, at: receipt.receivedAt) }
@@ -227,6 +241,7 @@ package final class GrabBoxMpcEnv: ObservationSource {
             return
         }
         let stamp = message.header.stamp.nanoseconds
+        measurement.clawsMeasured(values)
         buffers.withLock { $0.clawsArrived(values, stamp: stamp, at: receipt.receivedAt) }
     }
 

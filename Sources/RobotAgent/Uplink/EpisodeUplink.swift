@@ -105,7 +105,7 @@ package final class EpisodeUplink: Sendable {
         var failures = RateLimit(every: .seconds(1))
         var lost = 0
         var index: UInt64 = 0
-        defer { control.isLinkLost.store(false, ordering: .relaxed) }
+        defer { control.link.store(.reachable, ordering: .relaxed) }
         while !Task.isCancelled {
             guard let status = control.status.peek() else { return }
             if status.phase == .paused {
@@ -146,7 +146,7 @@ package final class EpisodeUplink: Sendable {
     }
 
     private func linkChanged(isLost: Bool, error: (any Error)?) async {
-        control.isLinkLost.store(isLost, ordering: .relaxed)
+        control.link.store(isLost ? .silent : .reachable, ordering: .relaxed)
         await events.happened(
             .link,
             isLost ? "gateway_lost" : "gateway_back",
