@@ -29,6 +29,8 @@ UNSAFE_FOLDERS = (
     "Sources/GrootStore/Postgres/",
     "Sources/GrootImaging/",
     "Sources/Worker/Runtime/",
+    "Sources/Worker/Service/InferRequestShape.swift",
+    "Sources/Worker/Checkpoint/CheckpointFile.swift",
     "Sources/Worker/LeRobot/PythonChild.swift",
     "Sources/Simulator/MuJoCo/",
     "Sources/RobotAgent/RealTime/",

@@ -13,6 +13,11 @@ package final class JPEGDecoder {
     package struct Header: Hashable, Sendable {
         package var width: Int
         package var height: Int
+
+        package init(width: Int, height: Int) {
+            self.width = width
+            self.height = height
+        }
     }
 
     private var handle: tjhandle
@@ -33,13 +38,22 @@ package final class JPEGDecoder {
 
     /// The whole picture.
     ///
-    /// - Parameter maximumPixels: a header that announces more is refused before memory is taken for it.
+    /// - Parameters:
+    ///   - expected: what somebody announced; a header that says otherwise is refused before anything is decoded.
+    ///   - maximumPixels: a header that announces more is refused before memory is taken for it.
     package func decode(
         _ data: Span<UInt8>,
+        expecting expected: Header? = nil,
         maximumPixels: Int = maximumPixels
     ) throws(JPEGError) -> CameraFrame {
         try unsafe data.withUnsafeBufferPointer { bytes throws(JPEGError) in
             let header = try unsafe header(bytes)
+            if let expected, expected != header {
+                throw JPEGError(
+                    .otherSize,
+                    "It is a JPEG of \(header.width)x\(header.height), announced as \(expected.width)x\(expected.height)."
+                )
+            }
             let (pixels, overflow) = header.width.multipliedReportingOverflow(by: header.height)
             guard !overflow, pixels <= maximumPixels else {
                 throw JPEGError(
@@ -58,7 +72,7 @@ package final class JPEGDecoder {
                     0,
                     Int32(header.height),
                     Int32(TJPF_RGB.rawValue),
-                    TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING
+                    TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS
                 )
                 failed = result != 0
                 // A failed call leaves the buffer half written: nothing of it is kept.

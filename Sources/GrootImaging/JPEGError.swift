@@ -7,6 +7,8 @@ package struct JPEGError: Error, Hashable, CustomStringConvertible {
         case damaged
         /// The picture is larger than the reader allows.
         case tooLarge
+        /// The picture has another size than was announced.
+        case otherSize
         /// The library refused to write.
         case encodingFailed
     }

@@ -19,7 +19,21 @@ import X509
 ///
 /// Any thread; what changes lies behind one mutex.
 package final class FleetTLS: Service {
+    /// What the files held at the start, as PEM of nothing else.
+    private struct Material {
+        var chain: [UInt8]
+        var key: [UInt8]
+        var authority: [UInt8]
+
+        init(_ files: TLSFiles) throws(TLSError) {
+            chain = try PEMFile(files.certificate).certificates()
+            key = try PEMFile(files.key).privateKey()
+            authority = try PEMFile(files.authority).certificates()
+        }
+    }
+
     private let files: TLSFiles
+    private let first: Material
     private let interval: Duration
     private let reloader: TimedCertificateReloader
     private let verifier: Mutex<PeerVerifier>
@@ -47,14 +61,19 @@ package final class FleetTLS: Service {
             "groot_\(process)_refused_peers_total",
             help: "Connections refused because of the peer's certificate."
         )
+        first = try Material(files)
         verifier = Mutex(try Self.loadVerifier(files))
         let expiry = expiry
         do {
             reloader = try TimedCertificateReloader.makeReloaderValidatingSources(
                 configuration: .init(
                     refreshInterval: interval,
-                    certificateSource: .init(location: .file(path: files.certificate), format: .pem),
-                    privateKeySource: .init(location: .file(path: files.key), format: .pem)
+                    // Read again at every look, and wherever in their files they stand.
+                    certificateSource: .init(
+                        location: .memory { try PEMFile(files.certificate).certificates() },
+                        format: .pem
+                    ),
+                    privateKeySource: .init(location: .memory { try PEMFile(files.key).privateKey() }, format: .pem)
                 ) { [logger] configuration in
                     configuration.onCertificateLoaded = { diff in
                         guard let leaf = diff.currentX509CertificateChain.first else { return }
@@ -98,7 +117,7 @@ package final class FleetTLS: Service {
     package func server(accepting kinds: Set<PeerIdentity.Kind>) -> HTTP2ServerTransport.Posix.TransportSecurity {
         .mTLS(certificateChain: [chainSource], privateKey: keySource) { config in
             config.certificateReloader = self.reloader
-            config.trustRoots = .certificates([.file(path: self.files.authority, format: .pem)])
+            config.trustRoots = .certificates([.bytes(self.first.authority, format: .pem)])
             config.requireALPN = true
             config.customVerificationCallback = self.callback(.init(kinds: kinds, host: nil))
         }
@@ -111,14 +130,14 @@ package final class FleetTLS: Service {
     ) -> HTTP2ClientTransport.Posix.TransportSecurity {
         .mTLS(certificateChain: [chainSource], privateKey: keySource) { config in
             config.certificateReloader = self.reloader
-            config.trustRoots = .certificates([.file(path: self.files.authority, format: .pem)])
+            config.trustRoots = .certificates([.bytes(self.first.authority, format: .pem)])
             config.customVerificationCallback = self.callback(.init(kinds: kinds, host: host))
         }
     }
 
-    // The reloader's pair is what connections get; these are read once, when the transport is made.
-    private var chainSource: TLSConfig.CertificateSource { .file(path: files.certificate, format: .pem) }
-    private var keySource: TLSConfig.PrivateKeySource { .file(path: files.key, format: .pem) }
+    // The reloader's pair is what connections get; these are what a transport is made with.
+    private var chainSource: TLSConfig.CertificateSource { .bytes(first.chain, format: .pem) }
+    private var keySource: TLSConfig.PrivateKeySource { .bytes(first.key, format: .pem) }
 
     private func callback(
         _ expectation: PeerVerifier.Expectation
@@ -168,18 +187,15 @@ package final class FleetTLS: Service {
 
     private static func loadVerifier(_ files: TLSFiles) throws(TLSError) -> PeerVerifier {
         let authorities: [Certificate]
+        let text = String(decoding: try PEMFile(files.authority).certificates(), as: UTF8.self)
         do {
-            authorities = try PEMDocument.parseMultiple(pemString: try text(files.authority))
-                .map { try Certificate(pemDocument: $0) }
-        } catch let error as TLSError {
-            throw error
+            authorities = try PEMDocument.parseMultiple(pemString: text).map { try Certificate(pemDocument: $0) }
         } catch {
             throw TLSError(.badFile, "the authority \(files.authority) is no certificate in PEM", cause: error)
         }
-        guard !authorities.isEmpty else { throw TLSError(.badFile, "the authority \(files.authority) is empty") }
         guard let path = files.revoked else { return PeerVerifier(authorities: authorities) }
         do {
-            return PeerVerifier(authorities: authorities, revoked: try RevocationList(parsing: try text(path)))
+            return PeerVerifier(authorities: authorities, revoked: try RevocationList(parsing: try Self.text(path)))
         } catch let error as TLSError {
             throw error
         } catch {

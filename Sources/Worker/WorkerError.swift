@@ -11,6 +11,10 @@ package struct WorkerError: Error, CustomStringConvertible {
         case badCheckpoint
         /// The request does not fit the checkpoint.
         case badRequest
+        /// The request speaks for another robot than the one that the gateway verified.
+        case notTheSpeaker
+        /// The policy fails on this one request, and answers others of the same batch or a plain one right after.
+        case unanswerable
         /// The request selects a checkpoint that is not served here.
         case unknownCheckpoint
         /// A newer observation of the same robot took the request's place.
@@ -25,10 +29,14 @@ package struct WorkerError: Error, CustomStringConvertible {
         case notServing
         /// The policy ran and failed or answered with nonsense.
         case inferenceFailed
+        /// The policy had no memory left for the batch; a smaller one, or another worker, may do better.
+        case outOfMemory
         /// The process that runs the policy crashed, hangs or has no memory left; another worker may do better.
         case runtimeLost
         /// The GPU does not answer this process any more; the worker ends, and whoever supervises it starts another.
         case deviceLost
+        /// An inference does not end, and the thread that it holds cannot be ended: the worker ends as for a lost GPU.
+        case runtimeHung
         /// The request found a checkpoint in the moment in which it was exchanged; asked again, it finds the new one.
         case retired
         /// The checkpoint does not fit into the memory budget beside what is served.
@@ -58,13 +66,14 @@ package struct WorkerError: Error, CustomStringConvertible {
 extension WorkerError: RPCErrorConvertible {
     package var rpcErrorCode: RPCError.Code {
         switch code {
-        case .badRequest: .invalidArgument
+        case .badRequest, .unanswerable: .invalidArgument
+        case .notTheSpeaker: .permissionDenied
         case .unknownCheckpoint: .notFound
         case .superseded: .aborted
         case .queueFull, .overBudget: .resourceExhausted
         case .deadlineExceeded: .deadlineExceeded
         case .cancelled: .cancelled
-        case .notServing, .runtimeLost, .deviceLost, .retired: .unavailable
+        case .notServing, .outOfMemory, .runtimeLost, .deviceLost, .runtimeHung, .retired: .unavailable
         case .inferenceFailed: .internalError
         case .runtimeMissing, .badCheckpoint: .failedPrecondition
         }

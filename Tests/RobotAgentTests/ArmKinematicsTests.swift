@@ -142,6 +142,7 @@ struct ArmKinematicsTests {
 
         var answer = Groot_V1_InferResponse()
         answer.requestID = request.requestID
+        answer.checkpoint = policy.checkpoint
         answer.actionPeriodNs = 100_000_000
         answer.actionNames = policy.actionNames
         answer.rows = 2
@@ -152,6 +153,7 @@ struct ArmKinematicsTests {
         let names = profile.controlNames(for: policy.actionNames)
         let chunk = try InferenceAnswer.chunk(
             hands.joints(answer, from: observation.state),
+            of: policy,
             requestID: request.requestID,
             order: names
         )

@@ -143,6 +143,7 @@ private struct Tape {
         let handPoses = HandPoses(policy: policy, profile: profile)
         let chunk = try InferenceAnswer.chunk(
             handPoses?.joints(answer.response, from: measured) ?? answer.response,
+            of: policy,
             requestID: request.requestID,
             order: names,
             fallback: Dictionary(uniqueKeysWithValues: zip(names, measured))

@@ -51,6 +51,7 @@ struct ChunkHandover: Sendable {
             .filter { !policy.actionNames.contains($0.key) }
         let whole = try InferenceAnswer.chunk(
             handPoses?.joints(response, from: measured) ?? response,
+            of: policy,
             requestID: requestID,
             order: controlNames,
             fallback: fallback

@@ -4,19 +4,34 @@ package import GrootCore
 
 /// Turns an answer into a chunk in the robot's own order, or refuses it before it can reach the plan.
 package enum InferenceAnswer {
-    /// - Parameter fallback: values of actions that the policy may leave out.
+    /// - Parameters:
+    ///   - policy: what was asked; an answer of another checkpoint, or of another content under its name, is refused.
+    ///   - fallback: values of actions that the policy may leave out.
     package static func chunk(
         _ response: Groot_V1_InferResponse,
+        of policy: PolicyDescription,
         requestID: String,
         order: [String],
         fallback: [String: Float] = [:]
     ) throws -> ActionChunk {
         guard response.requestID == requestID else {
-            throw RPCError(code: .dataLoss, message: "the answer belongs to request \(response.requestID)")
+            throw RPCError(
+                code: .dataLoss,
+                message: "the answer belongs to request \(ReadableText.clipped(response.requestID, to: 80))"
+            )
+        }
+        guard response.checkpoint == policy.checkpoint, response.checkpointSha256 == policy.sha256 else {
+            throw RPCError(
+                code: .dataLoss,
+                message:
+                    "the answer is of checkpoint \(named(response.checkpoint, response.checkpointSha256)), asked was"
+                    + " \(named(policy.checkpoint, policy.sha256)); the next episode takes what is served then"
+            )
         }
         let rows = Int(response.rows)
-        guard rows > 0, response.values.count == rows * response.actionNames.count, response.actionPeriodNs > 0,
-            response.actionPeriodNs < UInt64(Int64.max)
+        // No more than a description may announce, so that the product below fits.
+        guard rows > 0, rows <= policy.chunkSize, response.values.count == rows * response.actionNames.count,
+            response.actionPeriodNs > 0, response.actionPeriodNs < UInt64(Int64.max)
         else {
             throw RPCError(
                 code: .dataLoss,
@@ -32,7 +47,7 @@ package enum InferenceAnswer {
             guard fallback[name] != nil else {
                 throw RPCError(
                     code: .dataLoss,
-                    message: "no action \(name) in [\(response.actionNames.joined(separator: ", "))]"
+                    message: "no action \(name) in \(ReadableText.list(response.actionNames))"
                 )
             }
             return nil
@@ -52,6 +67,12 @@ package enum InferenceAnswer {
             )
         else { throw RPCError(code: .dataLoss, message: "the chunk's size is inconsistent") }
         return chunk
+    }
+
+    /// `act (sha256 0123456789ab)`: enough to look it up.
+    private static func named(_ checkpoint: String, _ sha256: String) -> String {
+        let digest = sha256.isEmpty ? "unknown" : String(sha256.prefix(12))
+        return ReadableText.clipped("\(checkpoint) (sha256 \(digest))", to: 200)
     }
 }
 

@@ -55,6 +55,21 @@ package struct BatchQueue<ID: Hashable & Sendable>: Sendable {
         }
     }
 
+    /// What became of the robots of a batch.
+    package struct Verdict: Hashable, Sendable {
+        package var answered: [String] = []
+        /// Those that the policy could not answer although it answers others, or that may have ended its process.
+        package var failed: [String] = []
+        /// False for a batch whose time says nothing about the next one's.
+        package var isTypical = true
+
+        package init(answered: [String] = [], failed: [String] = [], isTypical: Bool = true) {
+            self.answered = answered
+            self.failed = failed
+            self.isTypical = isTypical
+        }
+    }
+
     package enum Action: Hashable, Sendable {
         /// Run these together, in this order; ends with `batchFinished`.
         case run([ID])
@@ -90,12 +105,19 @@ package struct BatchQueue<ID: Hashable & Sendable>: Sendable {
     private var wakeAt: MonotonicInstant?
     /// Start of the last inference per robot; kept only while pacing needs it.
     private var lastStarts: [String: MonotonicInstant] = [:]
+    /// Robots that run alone until they have had an answer: they would fail their neighbours.
+    private var suspects: Set<String> = []
     package private(set) var times: BatchTimes
+
+    /// More suspects than a worker remembers; beyond, one of them shares a batch again.
+    package static var maximumSuspects: Int { 256 }
 
     package init(configuration: Configuration, times: BatchTimes? = nil) {
         self.configuration = configuration
         self.times = times ?? BatchTimes(maxBatch: configuration.maxBatch)
     }
+
+    package func isSuspect(_ robot: String) -> Bool { suspects.contains(robot) }
 
     package var waitingCount: Int { waiting.count }
     package var runningCount: Int { running?.size ?? 0 }
@@ -136,9 +158,14 @@ package struct BatchQueue<ID: Hashable & Sendable>: Sendable {
         waiting.removeAll { $0.entry.id == id }
     }
 
-    package mutating func batchFinished(at now: MonotonicInstant) -> [Action] {
-        if let running { times.batchFinished(size: running.size, took: now - running.started) }
+    package mutating func batchFinished(at now: MonotonicInstant, _ verdict: Verdict = Verdict()) -> [Action] {
+        if let running, verdict.isTypical { times.batchFinished(size: running.size, took: now - running.started) }
         running = nil
+        suspects.subtract(verdict.answered)
+        for robot in verdict.failed where !robot.isEmpty {
+            if suspects.count >= Self.maximumSuspects { suspects.removeFirst() }
+            suspects.insert(robot)
+        }
         return dispatch(at: now)
     }
 
@@ -188,7 +215,13 @@ extension BatchQueue {
 
     /// Places of the next batch, ascending. Everybody keeps the place in line, except that those who would run dry
     /// by waiting one more batch, but not in this one, go first, and that nobody is passed over more than twice.
-    private func choose(_ eligible: [Int], at now: MonotonicInstant) -> [Int] {
+    ///
+    /// Suspects run alone, when nobody else waits or when they were passed over twice.
+    private func choose(_ all: [Int], at now: MonotonicInstant) -> [Int] {
+        let suspected = suspects.isEmpty ? [] : all.filter { suspects.contains(waiting[$0].entry.robot) }
+        if let patient = suspected.first(where: { waiting[$0].passes >= 2 }) { return [patient] }
+        if let first = suspected.first, suspected.count == all.count { return [first] }
+        let eligible = suspected.isEmpty ? all : all.filter { !suspected.contains($0) }
         guard eligible.count > configuration.maxBatch else { return eligible }
         let full = times[configuration.maxBatch]
         let urgent = eligible.filter { index in

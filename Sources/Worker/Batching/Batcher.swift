@@ -16,6 +16,7 @@ package actor Batcher {
     }
 
     private struct Call {
+        var robot: String
         var input: PolicyInput
         var arrived: MonotonicInstant
         var continuation: CheckedContinuation<Result<Answer, WorkerError>, Never>
@@ -48,6 +49,10 @@ package actor Batcher {
     private var lastBatch = Duration.zero
     private var lastBatchSize = 0
     private var isRetired = false
+    /// When the policy last answered anybody.
+    private var lastAnswer: MonotonicInstant?
+    /// How long an answer shows that the policy works.
+    private static let proof: Duration = .seconds(1)
 
     package init(
         runner: any PolicyRuntime,
@@ -98,7 +103,7 @@ package actor Batcher {
                     continuation.resume(returning: .failure(Self.cancelledError))
                     return
                 }
-                calls[id] = Call(input: input, arrived: arrived, continuation: continuation)
+                calls[id] = Call(robot: robot, input: input, arrived: arrived, continuation: continuation)
                 perform(queue.requestArrived(entry, at: arrived))
             }
         } onCancel: {
@@ -164,41 +169,61 @@ package actor Batcher {
     private func start(_ ids: [UInt64]) {
         let started = MonotonicInstant.now()
         let inputs = ids.compactMap { calls[$0]?.input }
+        let robots = ids.map { calls[$0]?.robot ?? "" }
         metrics.batchStarted(size: inputs.count)
-        Task {
-            let outcome = await Result { () async throws(WorkerError) in try await runner.run(inputs) }
-            finish(ids, started: started, outcome)
-        }
+        let isProven =
+            robots.allSatisfy(queue.isSuspect) && lastAnswer.map { started - $0 < Self.proof } ?? false
+        let run = BatchRun(
+            runner: runner,
+            isProven: isProven,
+            isWanted: { await self.calls[ids[$0]] != nil },
+            answered: { await self.end(ids[$0], with: $1) }
+        )
+        Task { finish(ids, robots, started: started, await run.run(inputs)) }
     }
 
-    private func finish(_ ids: [UInt64], started: MonotonicInstant, _ outcome: Result<BatchResult, WorkerError>) {
+    private func finish(_ ids: [UInt64], _ robots: [String], started: MonotonicInstant, _ outcome: BatchRun.Outcome) {
         let finished = MonotonicInstant.now()
-        lastBatch = finished - started
-        lastBatchSize = ids.count
-        for (row, id) in ids.enumerated() {
-            guard let call = calls[id] else { continue }
-            switch outcome {
+        var verdict = BatchQueue<UInt64>.Verdict(isTypical: !outcome.wasSplit)
+        for (row, result) in outcome.rows.enumerated() {
+            switch result {
+            case .success(let answer):
+                verdict.answered.append(robots[row])
+                lastAnswer = finished
+                end(ids[row], with: answer)
             case .failure(let error):
-                end(id, .failure(error))
-            case .success(let batch):
-                // What the stages do not cover is waiting: before the batch and for this actor after it.
-                let busy = batch.preprocess + batch.infer + batch.postprocess
-                end(
-                    id,
-                    batch.chunks[row].map { values in
-                        Answer(
-                            values: values,
-                            queue: max(.zero, finished - call.arrived - busy),
-                            preprocess: batch.preprocess,
-                            infer: batch.infer,
-                            postprocess: batch.postprocess,
-                            batchSize: ids.count
-                        )
-                    }
-                )
+                // Who ended the runtime is not known: each of them runs alone until it has had an answer.
+                if error.code == .unanswerable || (error.code == .runtimeLost && ids.count > 1) {
+                    verdict.failed.append(robots[row])
+                }
+                end(ids[row], .failure(error))
             }
         }
-        perform(queue.batchFinished(at: finished))
+        // A batch that was run twice took longer than one does.
+        if verdict.isTypical {
+            lastBatch = finished - started
+            lastBatchSize = ids.count
+        }
+        perform(queue.batchFinished(at: finished, verdict))
+    }
+
+    private func end(_ id: UInt64, with answer: BatchRun.Row) {
+        guard let call = calls[id] else { return }
+        // What the stages do not cover is waiting: before the batch and for this actor after it.
+        let busy = answer.preprocess + answer.infer + answer.postprocess
+        end(
+            id,
+            .success(
+                Answer(
+                    values: answer.values,
+                    queue: max(.zero, MonotonicInstant.now() - call.arrived - busy),
+                    preprocess: answer.preprocess,
+                    infer: answer.infer,
+                    postprocess: answer.postprocess,
+                    batchSize: answer.batchSize
+                )
+            )
+        )
     }
 
     private func end(_ id: UInt64, _ result: Result<Answer, WorkerError>) {

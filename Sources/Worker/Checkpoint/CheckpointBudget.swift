@@ -10,11 +10,15 @@ package struct CheckpointBudget: Hashable, Sendable {
 
     package var used: Int { resident.values.reduce(0, +) }
 
+    /// Nil without a limit; negative when more is resident than allowed.
+    package var left: Int? { limit.map { $0 - used } }
+
     /// Nil when so many bytes more fit, else by how many they do not.
     package func excess(of bytes: Int) -> Int? {
         guard let limit else { return nil }
-        let over = used + bytes - limit
-        return over > 0 ? over : nil
+        // Sizes may be as large as an Int: nothing is added to them.
+        let left = limit - used
+        return bytes > left ? bytes - left : nil
     }
 
     /// The key tells apart two loads of one name.

@@ -5,8 +5,6 @@ package import GrootCore
 /// elsewhere (names, spacing, abilities).
 package struct CheckpointConfig: Decodable, Sendable {
     static let fileName = "config.json"
-    /// A config larger than this is no config.
-    static let maximumBytes = 1 << 20
 
     struct Feature: Decodable, Sendable {
         var type: String
@@ -51,21 +49,10 @@ package struct CheckpointConfig: Decodable, Sendable {
     /// - Throws: `badCheckpoint` that says file, key and what was expected.
     package static func read(directory: URL) throws(WorkerError) -> CheckpointConfig {
         let file = directory.appending(path: fileName)
-        let data: Data
         do {
-            data = try Data(contentsOf: file)
-        } catch {
-            throw WorkerError(
-                .badCheckpoint,
-                "\(file.path) cannot be read; a checkpoint directory holds config.json and model.onnx.",
-                cause: error
-            )
-        }
-        guard data.count <= maximumBytes else {
-            throw WorkerError(.badCheckpoint, "\(file.path) is larger than \(maximumBytes) bytes.")
-        }
-        do {
-            return try JSONDecoder().decode(CheckpointConfig.self, from: data)
+            return try CheckpointJSON.decode(CheckpointConfig.self, from: file)
+        } catch let error as WorkerError {
+            throw error
         } catch let error as DecodingError {
             throw WorkerError(.badCheckpoint, "\(file.path): \(describe(error)).")
         } catch {
@@ -121,7 +108,7 @@ package struct CheckpointConfig: Decodable, Sendable {
         guard (1...4096).contains(groot.maxTaskBytes) else {
             throw failed("groot.max_task_bytes is \(groot.maxTaskBytes), expected 1 to 4096")
         }
-        return PolicyDescription(
+        let described = PolicyDescription(
             checkpoint: name,
             policyType: type,
             sha256: sha256,
@@ -134,6 +121,8 @@ package struct CheckpointConfig: Decodable, Sendable {
             supportsPrefix: groot.supportsPrefix,
             maxTaskBytes: groot.maxTaskBytes
         )
+        try described.checkSizes(of: file)
+        return described
     }
 
     private static func describe(_ error: DecodingError) -> String {

@@ -92,6 +92,7 @@ package actor CheckpointKeeper {
             throw WorkerError(.badCheckpoint, "\(folder.path) is not below \(root.path), the folder of --checkpoints.")
         }
         let options = configuration.base.with(directory: folder.path, name: name, runtime: runtime)
+        try options.checkName()
         guard !loading.contains(options.name) else {
             throw WorkerError(
                 .notServing,
@@ -119,7 +120,10 @@ package actor CheckpointKeeper {
     package func unload(_ name: String) throws(WorkerError) {
         let served = state.resident.map { $0.runner.description.checkpoint }
         guard served.contains(name) else {
-            throw WorkerError(.unknownCheckpoint, "Checkpoint \"\(name)\" is not served here; served: \(served).")
+            throw WorkerError(
+                .unknownCheckpoint,
+                "Checkpoint \"\(name)\" is not served here; served: \(ReadableText.list(served))."
+            )
         }
         guard served.count > 1 else {
             throw WorkerError(.notServing, "\(name) is the only checkpoint; load another first, or stop the worker.")
@@ -134,8 +138,9 @@ package actor CheckpointKeeper {
         for batcher in state.resident { await batcher.runner.close() }
     }
 
-    private func bring(_ options: CheckpointOptions) async throws(WorkerError) {
-        let name = options.name
+    private func bring(_ wanted: CheckpointOptions) async throws(WorkerError) {
+        let name = wanted.name
+        let options = wanted.limited(to: budget.left)
         let since = MonotonicInstant.now()
         loading.insert(name)
         defer { loading.remove(name) }
@@ -213,7 +218,8 @@ package actor CheckpointKeeper {
         let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: [.fileSizeKey])
         var total = 0
         while let file = files?.nextObject() as? URL {
-            total += (try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
+            let bytes = (try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
+            total = CheckedSize.sum(of: [total, bytes]) ?? .max
         }
         return total
     }

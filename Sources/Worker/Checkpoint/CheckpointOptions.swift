@@ -1,4 +1,5 @@
 import Foundation
+import GrootCore
 
 /// What to load and how.
 package struct CheckpointOptions: Sendable {
@@ -36,6 +37,10 @@ package struct CheckpointOptions: Sendable {
     package var rowsPerSecond: Double?
     package var inferenceTimeout: Duration
     package var loadTimeout: Duration
+    /// Bytes that are left for this checkpoint, looked at before memory is taken; nil sets no limit.
+    package var memoryLeft: Int?
+    /// Longest name, which travels in headers and names folders.
+    private static let longestName = 128
 
     package init(
         directory: String,
@@ -70,6 +75,37 @@ package struct CheckpointOptions: Sendable {
         self.rowsPerSecond = rowsPerSecond
         self.inferenceTimeout = inferenceTimeout
         self.loadTimeout = loadTimeout
+    }
+
+    /// The same settings with what is left of a budget.
+    package func limited(to bytes: Int?) -> CheckpointOptions {
+        var other = self
+        other.memoryLeft = bytes
+        return other
+    }
+
+    /// - Throws: `badCheckpoint` when requests could not select the name, or a folder could not have it.
+    package func checkName() throws(WorkerError) {
+        guard !name.isEmpty, name.utf8.count <= Self.longestName, name != ".", name != "..",
+            !name.contains("/"), ReadableText.clipped(name) == name
+        else {
+            throw WorkerError(
+                .badCheckpoint,
+                "\"\(ReadableText.clipped(name, to: ReadableText.nameBytes))\" is no name for a checkpoint: expected 1 to"
+                    + " \(Self.longestName) bytes without control characters and slashes."
+            )
+        }
+    }
+
+    /// - Throws: `overBudget` when so many bytes are more than what is left.
+    package func admit(bytes: Int) throws(WorkerError) {
+        guard let memoryLeft, bytes > memoryLeft else { return }
+        let more = (bytes - max(0, memoryLeft) + (1 << 20) - 1) >> 20
+        throw WorkerError(
+            .overBudget,
+            "\(name) needs \(bytes >> 20) MiB, \(more) MiB more than the memory budget leaves. Unload another checkpoint, or"
+                + " raise --memory-budget."
+        )
     }
 
     /// The same settings for another directory.

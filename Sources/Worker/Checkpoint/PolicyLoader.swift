@@ -12,6 +12,7 @@ package enum PolicyLoader {
         deviceLost: @escaping @Sendable (WorkerError) -> Void = { _ in }
     ) async throws(WorkerError) -> any PolicyRuntime {
         let directory = URL(filePath: options.directory, directoryHint: .isDirectory).standardizedFileURL
+        try options.checkName()
         let policy: any PolicyRuntime
         let runtime: CheckpointOptions.Runtime
         if let named = options.runtime { runtime = named } else { runtime = try CheckpointFiles.runtime(of: directory) }

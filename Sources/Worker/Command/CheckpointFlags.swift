@@ -59,10 +59,12 @@ struct CheckpointFlags: ParsableArguments {
     @Option(help: "Rows per second of LeRobot policies whose data set is not at hand; checked against the checkpoint.")
     var fps: Double?
 
-    @Option(help: "Seconds after which a LeRobot inference counts as hanging (default 10).")
+    @Option(
+        help: "Seconds after which an inference counts as hanging (default 10; ONNX: at least 4 times the warm-up's)."
+    )
     var inferenceTimeout: Double?
 
-    @Option(help: "Seconds that loading or warming up a LeRobot policy may take (default 900).")
+    @Option(help: "Seconds that loading or warming up a policy may take (default 900).")
     var loadTimeout: Double?
 
     func validate() throws {
@@ -108,8 +110,11 @@ struct CheckpointFlags: ParsableArguments {
 }
 
 /// Ends the process with the error's message and the exit code that fits it.
+///
+/// With a thread that hangs in a library there is no orderly end: the destructors of its globals would wait for it.
 func reported(_ error: WorkerError) -> ExitCode {
-    FileHandle.standardError.write(Data("groot-worker: \(error)\n".utf8))
+    FileHandle.standardError.write(Data("groot-worker: \(ReadableText.clipped("\(error)", to: 4096))\n".utf8))
+    if error.code == .runtimeHung { _exit(ProcessExit.failed.rawValue) }
     return switch error.code {
     case .badCheckpoint, .runtimeMissing, .overBudget: ExitCode(ProcessExit.badInput.rawValue)
     default: ExitCode(ProcessExit.failed.rawValue)

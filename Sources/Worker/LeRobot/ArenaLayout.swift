@@ -32,19 +32,30 @@ struct ArenaLayout: Hashable, Sendable, Encodable {
         case regions
     }
 
-    init(policy: PolicyDescription, maxBatch: Int, path: String) {
+    /// - Throws: `badCheckpoint` when the policy's sizes are beyond any memory.
+    init(policy: PolicyDescription, maxBatch: Int, path: String) throws(WorkerError) {
         self.path = path
         self.maxBatch = maxBatch
-        for image in policy.images { add(image.key, rowBytes: image.width * image.height * 3) }
-        let chunk = policy.chunkSize * policy.actionNames.count * 4
-        add(Self.state, rowBytes: policy.stateNames.count * 4)
-        add(Self.task, rowBytes: policy.maxTaskBytes)
-        add(Self.prefix, rowBytes: chunk)
-        add(Self.chunk, rowBytes: chunk)
+        for image in policy.images {
+            try add(image.key, rowBytes: CheckedSize.product(image.width, image.height, 3))
+        }
+        let chunk = CheckedSize.product(policy.chunkSize, policy.actionNames.count, 4)
+        try add(Self.state, rowBytes: CheckedSize.product(policy.stateNames.count, 4))
+        try add(Self.task, rowBytes: policy.maxTaskBytes)
+        try add(Self.prefix, rowBytes: chunk)
+        try add(Self.chunk, rowBytes: chunk)
     }
 
-    private mutating func add(_ name: String, rowBytes: Int) {
+    private mutating func add(_ name: String, rowBytes: Int?) throws(WorkerError) {
+        guard let rowBytes, let region = CheckedSize.product(rowBytes, maxBatch),
+            let end = CheckedSize.sum(of: [bytes, region, 63])
+        else {
+            throw WorkerError(
+                .badCheckpoint,
+                "\(name) is too large for a batch of \(maxBatch); take a smaller --max-batch."
+            )
+        }
         regions[name] = Region(offset: bytes, rowBytes: rowBytes)
-        bytes += (rowBytes * maxBatch + 63) / 64 * 64
+        bytes = end / 64 * 64
     }
 }

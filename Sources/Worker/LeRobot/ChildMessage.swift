@@ -35,6 +35,8 @@ struct LoadedPolicy: Decodable, Sendable {
         var width: Int
         var height: Int
 
+        init(key: String, width: Int, height: Int) { (self.key, self.width, self.height) = (key, width, height) }
+
         init(from decoder: any Decoder) throws {
             var list = try decoder.unkeyedContainer()
             key = try list.decode(String.self)

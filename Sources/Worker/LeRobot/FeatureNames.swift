@@ -14,6 +14,9 @@ struct FeatureNames: Sendable {
     /// Where they come from, for the log.
     var source = "none"
 
+    /// As `--fps` takes them.
+    private static let rates = 0.1...1000
+
     private struct Section: Decodable {
         struct Groot: Decodable {
             var actionPeriod: Double?
@@ -61,9 +64,8 @@ struct FeatureNames: Sendable {
 
     init(directory: URL, options: CheckpointOptions, loaded: LoadedPolicy) throws(WorkerError) {
         let config = directory.appending(path: CheckpointConfig.fileName)
-        if let data = try? Data(contentsOf: config),
-            let groot = try? JSONDecoder().decode(Section.self, from: data).groot
-        {
+        // Without the section, or with another one under that name, the names come from elsewhere.
+        if let groot = try? CheckpointJSON.decode(Section.self, from: config).groot {
             state = groot.stateNames
             action = groot.actionNames
             rowsPerSecond = groot.actionPeriod.flatMap { $0 > 0 ? 1 / $0 : nil }
@@ -81,7 +83,7 @@ struct FeatureNames: Sendable {
     private mutating func read(dataset: URL) throws(WorkerError) {
         let file = dataset.pathExtension == "json" ? dataset : dataset.appending(path: "meta/info.json")
         do {
-            let info = try JSONDecoder().decode(DatasetInfo.self, from: try Data(contentsOf: file))
+            let info = try CheckpointJSON.decode(DatasetInfo.self, from: file, atMost: CheckpointJSON.assetBytes)
             state = info.features[PolicyDescription.stateKey]?.names
             action = info.features[PolicyDescription.actionKey]?.names
             rowsPerSecond = info.fps
@@ -97,8 +99,9 @@ struct FeatureNames: Sendable {
 
     /// The training data's folder, when it is on this machine.
     private static func trainedOn(_ directory: URL) -> String? {
-        guard let data = try? Data(contentsOf: directory.appending(path: "train_config.json")),
-            let root = try? JSONDecoder().decode(TrainConfig.self, from: data).dataset?.root,
+        // Only a hint: whatever is wrong with the file, names may come from elsewhere.
+        let file = directory.appending(path: "train_config.json")
+        guard let root = try? CheckpointJSON.decode(TrainConfig.self, from: file).dataset?.root,
             FileManager.default.fileExists(atPath: root + "/meta/info.json")
         else { return nil }
         return root
@@ -111,11 +114,18 @@ struct FeatureNames: Sendable {
         sha256: String
     ) throws(WorkerError) -> PolicyDescription {
         func names(_ given: [String]?, _ count: Int, _ kind: String) throws(WorkerError) -> [String] {
+            guard (1...PolicyDescription.maximumNames).contains(count) else {
+                throw WorkerError(
+                    .badCheckpoint,
+                    "\(options.name) has \(count) \(kind) numbers, expected 1 to \(PolicyDescription.maximumNames)."
+                )
+            }
             guard let given else { return (0..<count).map { "\(kind)_\($0)" } }
             guard given.count == count, Set(given).count == count else {
                 throw WorkerError(
                     .badCheckpoint,
-                    "\(source) gives \(given.count) \(kind) names \(given), the policy has \(count) different ones."
+                    "\(source) gives \(given.count) \(kind) names \(ReadableText.list(given)), the policy has \(count)"
+                        + " different ones."
                         + " Name the data set that it was trained on with --dataset."
                 )
             }
@@ -128,14 +138,18 @@ struct FeatureNames: Sendable {
                     + " as demonstrated. Leave --fps out."
             )
         }
-        guard let rate = rowsPerSecond ?? options.rowsPerSecond, rate > 0 else {
+        let rate = rowsPerSecond ?? options.rowsPerSecond ?? 0
+        guard rate == 0 || Self.rates.contains(rate) else {
+            throw WorkerError(.badCheckpoint, "\(source) says \(rate) rows a second, expected \(Self.rates).")
+        }
+        guard rate > 0 else {
             throw WorkerError(
                 .badCheckpoint,
                 "Nothing says how far apart the rows of \(options.name)'s chunks are: name the data set with --dataset,"
                     + " or the rate with --fps."
             )
         }
-        return PolicyDescription(
+        let described = PolicyDescription(
             checkpoint: options.name,
             policyType: loaded.policyType,
             sha256: sha256,
@@ -149,5 +163,7 @@ struct FeatureNames: Sendable {
             maxTaskBytes: loaded.maxTaskBytes,
             maxBatch: options.maxBatch
         )
+        try described.checkSizes(of: options.directory)
+        return described
     }
 }

@@ -51,7 +51,9 @@ package actor LeRobotPolicy: PolicyRuntime {
         let directory = URL(filePath: options.directory, directoryHint: .isDirectory).standardizedFileURL
         let progress = LoadProgress(logger: logger, checkpoint: options.name, report: report)
         let sha256 = try await progress.watch(.hashing) { () throws(WorkerError) in
-            try CheckpointDigest.of(directory: directory, files: try CheckpointFiles.lerobot(in: directory))
+            let files = try CheckpointFiles.lerobot(in: directory)
+            try options.admit(bytes: files.weightBytes)
+            return try CheckpointDigest.of(directory: directory, files: files.names)
         }
         let (child, loaded, description) = try await progress.watch(.loadingModel) { () async throws(WorkerError) in
             try await Self.start(options, logger: logger, report: report) { loaded throws(WorkerError) in
@@ -62,7 +64,10 @@ package actor LeRobotPolicy: PolicyRuntime {
                         metadata: ["checkpoint": "\(options.name)"]
                     )
                 }
-                return try names.description(of: loaded, options: options, sha256: sha256)
+                let description = try names.description(of: loaded, options: options, sha256: sha256)
+                let batchBytes = try description.batchBytes(options.maxBatch)
+                try options.admit(bytes: CheckedSize.sum(of: [loaded.memoryBytes, batchBytes]) ?? .max)
+                return description
             }
         }
         let policy = LeRobotPolicy(
@@ -157,7 +162,7 @@ package actor LeRobotPolicy: PolicyRuntime {
                     loaded throws(WorkerError) in
                     guard loaded.chunkSize == expected.chunkSize, loaded.actionDim == expected.actionNames.count,
                         loaded.stateDim == expected.stateNames.count,
-                        loaded.images.map(\.key) == expected.images.map(\.key)
+                        loaded.images == expected.images.map({ .init(key: $0.key, width: $0.width, height: $0.height) })
                     else { throw WorkerError(.badCheckpoint, "\(expected.checkpoint) changed on disk; load it anew.") }
                     return expected
                 }

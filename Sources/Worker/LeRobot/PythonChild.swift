@@ -109,9 +109,10 @@ actor PythonChild {
         progress: @Sendable (LoadStep) -> Void
     ) throws(Lost) -> [PolicyDescription.BatchTime] {
         let path = Self.memoryFolder + "/groot-worker-\(UUID().uuidString)"
-        let layout = ArenaLayout(policy: policy, maxBatch: options.maxBatch, path: path)
+        let layout: ArenaLayout
         let arena: SharedArena
         do throws(WorkerError) {
+            layout = try ArenaLayout(policy: policy, maxBatch: options.maxBatch, path: path)
             arena = try SharedArena(layout: layout)
         } catch {
             throw Lost(reason: error.message, worthRestarting: false)
@@ -134,7 +135,7 @@ actor PythonChild {
             if let note = answer.note {
                 logger.warning("\(options.name): a batch of \(batch) \(note)")
             }
-            times.append(.init(batch: batch, infer: .nanoseconds(answer.inferNs ?? 0)))
+            times.append(.init(batch: batch, infer: Self.duration(answer.inferNs, atMost: options.loadTimeout)))
         }
         return times.reversed()
     }
@@ -176,7 +177,7 @@ actor PythonChild {
             let what = kind == "out_of_memory" ? "ran out of memory with a batch of \(batch.count)" : "failed"
             return .failure(
                 WorkerError(
-                    kind == "out_of_memory" ? .runtimeLost : .inferenceFailed,
+                    kind == "out_of_memory" ? .outOfMemory : .inferenceFailed,
                     "Checkpoint \(policy.checkpoint) \(what): \(message.message ?? "no reason given")"
                 )
             )
@@ -187,11 +188,16 @@ actor PythonChild {
         let chunks = batch.indices.map { row in
             ChunkCheck.finite(arena.floats(in: ArenaLayout.chunk, row: row), of: policy)
         }
-        let infer = Duration.nanoseconds(message.inferNs ?? 0)
-        let postprocess = Duration.nanoseconds(message.postprocessNs ?? 0)
+        let infer = Self.duration(message.inferNs, atMost: options.inferenceTimeout)
+        let postprocess = Self.duration(message.postprocessNs, atMost: options.inferenceTimeout)
         // Copies and the way to the child and back count as preprocessing, so that the stages add up.
         let rest = max(.zero, MonotonicInstant.now() - started - infer - postprocess)
         return .success(BatchResult(chunks: chunks, preprocess: rest, infer: infer, postprocess: postprocess))
+    }
+
+    /// A time as the child says it: never negative, never longer than it was given.
+    private static func duration(_ nanoseconds: Int64?, atMost limit: Duration) -> Duration {
+        min(max(.zero, .nanoseconds(nanoseconds ?? 0)), limit)
     }
 
     /// Ends the process. Any thread: it is how a child that hangs is ended while its thread waits for it.

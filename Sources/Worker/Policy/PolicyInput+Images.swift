@@ -5,6 +5,8 @@ import GrootImaging
 extension PolicyInput {
     /// Decodes and, where a robot sends another size, resizes as LeRobot's policy server does.
     ///
+    /// Every size is checked before memory is taken for it: what is announced, what the bytes hold, and all together.
+    ///
     /// - Throws: `badRequest` that names the image, what was expected and what came.
     static func images(
         _ images: [Groot_V1_Image],
@@ -13,51 +15,66 @@ extension PolicyInput {
         let expected = policy.images.map(\.key).sorted()
         let found = images.map(\.key).sorted()
         guard expected == found else {
-            throw WorkerError(.badRequest, "The images do not fit. Expected: \(expected). Got: \(found).")
+            throw WorkerError(
+                .badRequest,
+                "The images do not fit. Expected: \(ReadableText.list(expected)). Got: \(ReadableText.list(found))."
+            )
         }
         var ordered: [[UInt8]] = []
+        var left = JPEGDecoder.maximumPixels
         for input in policy.images {
             guard let image = images.first(where: { $0.key == input.key }) else { continue }
-            if image.encoding == .rgb8, image.width == input.width, image.height == input.height {
-                try checkSize(image)
+            let size = try ImageSize(image, atMost: left)
+            left -= size.pixels
+            if image.encoding == .rgb8, size.width == input.width, size.height == input.height {
+                try checkBytes(image, size)
                 ordered.append([UInt8](image.data))
             } else {
-                ordered.append(try frame(image).resized(width: input.width, height: input.height).pixels)
+                ordered.append(try frame(image, size).resized(width: input.width, height: input.height).pixels)
             }
         }
         return ordered
     }
 
-    private static func frame(_ image: Groot_V1_Image) throws(WorkerError) -> CameraFrame {
-        let (width, height) = (Int(image.width), Int(image.height))
-        guard width > 0, height > 0, width * height <= JPEGDecoder.maximumPixels else {
-            throw WorkerError(
-                .badRequest,
-                "Image \(image.key) is \(width)x\(height), expected 1 to \(JPEGDecoder.maximumPixels) pixels."
-            )
-        }
-        switch image.encoding {
-        case .rgb8:
-            try checkSize(image)
-            guard let frame = CameraFrame(width: width, height: height, pixels: [UInt8](image.data)) else {
-                throw WorkerError(.badRequest, "Image \(image.key) cannot be read as \(width)x\(height) RGB8.")
-            }
-            return frame
-        case .jpeg:
-            let frame: CameraFrame
-            do throws(JPEGError) {
-                let bytes = [UInt8](image.data)
-                frame = try JPEGDecoder().decode(bytes.span, maximumPixels: width * height)
-            } catch {
-                throw WorkerError(.badRequest, "Image \(image.key): \(error.message)", cause: error)
-            }
-            guard frame.width == width, frame.height == height else {
+    /// What a request announces of an image, within what is read.
+    private struct ImageSize {
+        var width: Int
+        var height: Int
+        var pixels: Int
+
+        /// - Parameter limit: pixels that the other images of the request leave.
+        init(_ image: Groot_V1_Image, atMost limit: Int) throws(WorkerError) {
+            guard image.width > 0, image.height > 0,
+                let pixels = CheckedSize.product(Int(image.width), Int(image.height)), pixels <= limit
+            else {
                 throw WorkerError(
                     .badRequest,
-                    "Image \(image.key) is a JPEG of \(frame.width)x\(frame.height), announced as \(width)x\(height)."
+                    "Image \(image.key) is \(image.width)x\(image.height); all images of a request together may have 1 to"
+                        + " \(JPEGDecoder.maximumPixels) pixels."
+                )
+            }
+            (width, height, self.pixels) = (Int(image.width), Int(image.height), pixels)
+        }
+    }
+
+    private static func frame(_ image: Groot_V1_Image, _ size: ImageSize) throws(WorkerError) -> CameraFrame {
+        switch image.encoding {
+        case .rgb8:
+            try checkBytes(image, size)
+            guard let frame = CameraFrame(width: size.width, height: size.height, pixels: [UInt8](image.data)) else {
+                throw WorkerError(
+                    .badRequest,
+                    "Image \(image.key) cannot be read as \(size.width)x\(size.height) RGB8."
                 )
             }
             return frame
+        case .jpeg:
+            do throws(JPEGError) {
+                let bytes = [UInt8](image.data)
+                return try JPEGDecoder().decode(bytes.span, expecting: .init(width: size.width, height: size.height))
+            } catch {
+                throw WorkerError(.badRequest, "Image \(image.key): \(error.message)", cause: error)
+            }
         case .unspecified, .UNRECOGNIZED:
             throw WorkerError(
                 .badRequest,
@@ -66,8 +83,9 @@ extension PolicyInput {
         }
     }
 
-    private static func checkSize(_ image: Groot_V1_Image) throws(WorkerError) {
-        let bytes = Int(image.width) * Int(image.height) * 3
+    private static func checkBytes(_ image: Groot_V1_Image, _ size: ImageSize) throws(WorkerError) {
+        // At most three times the limit above.
+        let bytes = size.pixels * 3
         guard image.data.count == bytes else {
             throw WorkerError(
                 .badRequest,

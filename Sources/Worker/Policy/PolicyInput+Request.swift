@@ -40,7 +40,8 @@ extension PolicyInput {
         guard ordered.count == policy.stateNames.count, byName.count == ordered.count else {
             throw WorkerError(
                 .badRequest,
-                "The state names do not fit. Expected: \(policy.stateNames). Got: \(names)."
+                "The state names do not fit. Expected: \(ReadableText.list(policy.stateNames)). Got:"
+                    + " \(ReadableText.list(names))."
             )
         }
         return ordered
@@ -77,11 +78,11 @@ extension PolicyInput {
         guard prefix.frozenRows <= prefix.rows else {
             throw WorkerError(.badRequest, "The prefix freezes \(prefix.frozenRows) of its \(prefix.rows) rows.")
         }
-        let count = Int(prefix.rows) * policy.actionNames.count
+        let count = CheckedSize.product(Int(prefix.rows), policy.actionNames.count)
         guard prefix.values.count == count else {
             throw WorkerError(
                 .badRequest,
-                "The prefix holds \(prefix.values.count) values, expected \(count)"
+                "The prefix holds \(prefix.values.count) values, expected \(count ?? .max)"
                     + " (\(prefix.rows) rows x \(policy.actionNames.count))."
             )
         }

@@ -1,3 +1,5 @@
+import GrootCore
+
 /// Memory for one input or output of a model with room for a whole batch, at one address for its whole life.
 ///
 /// Rows are written and read in host memory. On a GPU every row has a twin in device memory, to which `upload` and from
@@ -18,8 +20,15 @@ final class BatchTensor {
         capacity: Int,
         allocate: ((Int) throws(WorkerError) -> DeviceMemory)? = nil
     ) throws(WorkerError) {
-        let rowBytes = spec.rowElements * spec.elementType.byteCount
-        let bytes = max(1, rowBytes * capacity)
+        guard let rowBytes = spec.rowBytes, let all = CheckedSize.product(rowBytes, capacity),
+            all <= PolicyDescription.maximumBatchBytes
+        else {
+            throw WorkerError(
+                .badCheckpoint,
+                "\(spec) is too large for a batch of \(capacity); take a smaller --max-batch."
+            )
+        }
+        let bytes = max(1, all)
         device = try allocate?(bytes)
         self.spec = spec
         self.capacity = capacity

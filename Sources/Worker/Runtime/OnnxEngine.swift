@@ -36,8 +36,10 @@ final class OnnxEngine {
         }
         self.output = output
         self.bindings = bindings
-        tensors = Dictionary(uniqueKeysWithValues: inputs.map { ($0.spec.name, $0) })
-        tensorBytes = maxBatch * (inputs + [output]).reduce(0) { $0 + $1.rowBytes }
+        // ONNX Runtime loads no graph with two inputs of one name.
+        tensors = Dictionary(inputs.map { ($0.spec.name, $0) }, uniquingKeysWith: { $1 })
+        // Each was made within `PolicyDescription.maximumBatchBytes`.
+        tensorBytes = (inputs + [output]).reduce(0) { $0 + maxBatch * $1.rowBytes }
     }
 
     /// The GPU does not answer this process any more.

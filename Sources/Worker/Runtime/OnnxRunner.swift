@@ -25,6 +25,7 @@ actor OnnxRunner {
     func load(
         _ policy: PolicyDescription,
         model: URL,
+        weightBytes: Int,
         options: CheckpointOptions,
         logger: Logger,
         report: @Sendable (LoadStep) -> Void
@@ -40,7 +41,7 @@ actor OnnxRunner {
         var problem = WorkerError(.badCheckpoint, "\(model.path): nothing can run it.")
         for (number, provider) in attempts.enumerated() {
             do {
-                var loaded = try load(policy, model: model, options: options, library, provider, report)
+                var loaded = try load(policy, model, weightBytes, options, library, provider, report)
                 if options.device == "auto", provider == .cpu {
                     let why =
                         attempts.count == 1 ? "the library offers \(offered.joined(separator: ", "))" : problem.message
@@ -64,8 +65,9 @@ actor OnnxRunner {
 
     private func load(
         _ policy: PolicyDescription,
-        model: URL,
-        options: CheckpointOptions,
+        _ model: URL,
+        _ weightBytes: Int,
+        _ options: CheckpointOptions,
         _ library: ORTLibrary,
         _ provider: ExecutionProvider,
         _ report: @Sendable (LoadStep) -> Void
@@ -91,14 +93,13 @@ actor OnnxRunner {
         warmed.maxBatch = options.maxBatch
         warmed.batchTimes = try engine.warmUp(modelPath: model.path)
         self.engine = engine
-        // Weights once in the file's size. What the largest batch needs beside them: on a GPU what the warm-up took, on
-        // the CPU, where nobody says, the file's size again.
-        let weights = CheckpointDigest.bytes(of: model)
-        let work = free.flatMap { before in session.driver?.freeBytes.map { max(0, before - $0) } } ?? weights
+        // Weights once in their files' size. What the largest batch needs beside them: on a GPU what the warm-up took, on
+        // the CPU, where nobody says, their size again.
+        let work = free.flatMap { before in session.driver?.freeBytes.map { max(0, before - $0) } } ?? weightBytes
         return Loaded(
             description: warmed,
             version: session.version,
-            memoryBytes: weights + work + engine.tensorBytes
+            memoryBytes: CheckedSize.sum(of: [weightBytes, work, engine.tensorBytes]) ?? .max
         )
     }
 

@@ -67,6 +67,8 @@ package struct TensorSpec: Hashable, Sendable, CustomStringConvertible {
         "\(name) \(elementType) [\(shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", "))]"
     }
 
-    /// Elements per batch row; the first dimension is the batch, all others must be fixed.
-    var rowElements: Int { shape.dropFirst().reduce(1) { $0 * ($1 ?? 0) } }
+    /// Bytes per batch row; the first dimension is the batch, all others must be fixed. Nil when they are beyond any memory.
+    var rowBytes: Int? {
+        CheckedSize.product(of: shape.dropFirst().map { $0 ?? 0 } + [elementType.byteCount])
+    }
 }

@@ -1,13 +1,15 @@
 package import GRPCCore
 package import GrootAPI
+import GrootCore
+import SwiftProtobuf
 
 /// gRPC's health protocol: SERVING only between warm-up and drain, and while at least one runtime can answer.
 ///
 /// The protocol knows two answers; which of loading, warming, serving or draining it is, `/readyz` and the metric
-/// `groot_worker_phase` say.
+/// `groot_worker_phase` say. The trailers say which set of checkpoints `Describe` would list.
 ///
 /// Known names are the empty one (the whole worker) and `groot.v1.Inference`.
-package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
+package struct HealthService: Grpc_Health_V1_Health.ServiceProtocol {
     private static let names: Set<String> = ["", Groot_V1_Inference.descriptor.fullyQualifiedService]
 
     private let state: ServingState
@@ -17,49 +19,54 @@ package struct HealthService: Grpc_Health_V1_Health.SimpleServiceProtocol {
     }
 
     package func check(
-        request: Grpc_Health_V1_HealthCheckRequest,
+        request: ServerRequest<Grpc_Health_V1_HealthCheckRequest>,
         context: ServerContext
-    ) async throws -> Grpc_Health_V1_HealthCheckResponse {
-        guard Self.names.contains(request.service) else {
+    ) async throws -> ServerResponse<Grpc_Health_V1_HealthCheckResponse> {
+        let service = request.message.service
+        guard Self.names.contains(service) else {
             throw RPCError(
                 code: .notFound,
-                message: "Service \"\(request.service)\" is not known here; known: \(Self.names.sorted())."
+                message: "Service \"\(ReadableText.clipped(service, to: ReadableText.nameBytes))\" is not known here;"
+                    + " known: \(Self.names.sorted())."
             )
         }
-        return response()
+        return ServerResponse(message: answer(), trailingMetadata: trailers())
     }
 
     package func watch(
-        request: Grpc_Health_V1_HealthCheckRequest,
-        response: RPCWriter<Grpc_Health_V1_HealthCheckResponse>,
+        request: ServerRequest<Grpc_Health_V1_HealthCheckRequest>,
         context: ServerContext
-    ) async throws {
-        guard Self.names.contains(request.service) else {
-            var unknown = Grpc_Health_V1_HealthCheckResponse()
-            unknown.status = .serviceUnknown
-            try await response.write(unknown)
-            return
-        }
-        // The watch ends with the drain, or with the caller.
-        let watching = Task { [state] in
-            for await _ in state.watch() {
-                // The newest truth, not the one at the time of the change.
-                var answer = Grpc_Health_V1_HealthCheckResponse()
-                answer.status = state.isServing ? .serving : .notServing
-                try await response.write(answer)
+    ) async throws -> StreamingServerResponse<Grpc_Health_V1_HealthCheckResponse> {
+        let isKnown = Self.names.contains(request.message.service)
+        return StreamingServerResponse { writer in
+            guard isKnown else {
+                try await writer.write(.with { $0.status = .serviceUnknown })
+                return [:]
             }
-        }
-        try await withRPCCancellationHandler {
-            try await watching.value
-        } onCancelRPC: { [state] in
-            // A graceful shutdown cancels calls too, but the last word is NOT_SERVING.
-            if state.phase != .draining { watching.cancel() }
+            // The watch ends with the drain, or with the caller.
+            let watching = Task {
+                for await _ in state.watch() {
+                    // The newest truth, not the one at the time of the change.
+                    try await writer.write(answer())
+                }
+            }
+            try await withRPCCancellationHandler {
+                try await watching.value
+            } onCancelRPC: {
+                // A graceful shutdown cancels calls too, but the last word is NOT_SERVING.
+                if state.phase != .draining { watching.cancel() }
+            }
+            return trailers()
         }
     }
 
-    private func response() -> Grpc_Health_V1_HealthCheckResponse {
-        var response = Grpc_Health_V1_HealthCheckResponse()
-        response.status = state.isServing ? .serving : .notServing
-        return response
+    private func answer() -> Grpc_Health_V1_HealthCheckResponse {
+        .with { $0.status = state.isServing ? .serving : .notServing }
+    }
+
+    private func trailers() -> Metadata {
+        var metadata = Metadata()
+        metadata.addString("\(state.generation)", forKey: MetadataKey.generation)
+        return metadata
     }
 }

@@ -4,16 +4,24 @@ import GrootAPI
 import GrootCore
 import SwiftProtobuf
 
-/// A request and how long decoding it took.
+/// A request, or why it is none, and how long decoding it took.
 struct TimedRequest: Sendable {
-    var message: Groot_V1_InferRequest
+    var message: Result<Groot_V1_InferRequest, WorkerError>
     var decode: Duration
 }
 
+/// Looks at a body's shape before it is decoded: two bytes of a body can stand for a hundred of memory.
 struct TimedRequestDeserializer: MessageDeserializer {
     func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> TimedRequest {
         let started = MonotonicInstant.now()
-        let message = try ProtobufDeserializer<Groot_V1_InferRequest>().deserialize(bytes)
+        let message = Result { () throws(WorkerError) -> Groot_V1_InferRequest in
+            try InferRequestShape.check(bytes)
+            do {
+                return try ProtobufDeserializer<Groot_V1_InferRequest>().deserialize(bytes)
+            } catch {
+                throw WorkerError(.badRequest, "The message is no groot.v1.InferRequest: \(error)", cause: error)
+            }
+        }
         return TimedRequest(message: message, decode: MonotonicInstant.now() - started)
     }
 }

@@ -38,15 +38,7 @@ package final class InferenceService: RegistrableRPCService {
             deserializer: TimedRequestDeserializer(),
             serializer: TimedResponseSerializer(),
             handler: { [self] stream, _ in
-                let arrived = MonotonicInstant.now()
-                let request = try await ServerRequest(stream: stream)
-                let timeout = request.metadata[stringValues: "grpc-timeout"].first { _ in true }
-                let deadline = timeout.flatMap(GRPCTimeout.parse).map { arrived + $0 }
-                let runway = try Self.runway(in: request.metadata)
-                let period = try Self.milliseconds(MetadataKey.actionPeriod, 1...60_000, in: request.metadata)
-                let response = try await respond(to: request.message, deadline: deadline, runway: runway)
-                checkRate(of: request.message.message, period: period)
-                return StreamingServerResponse(single: response)
+                StreamingServerResponse(single: try await respond(to: stream, arrived: .now()))
             }
         )
     }
@@ -62,84 +54,67 @@ package final class InferenceService: RegistrableRPCService {
         return response
     }
 
-    /// Whether it succeeds or not, the trailers tell the gateway how busy this worker is.
+    /// Whether it succeeds or not, the trailers tell the gateway how busy this worker is and what it serves.
     private func respond(
-        to request: TimedRequest,
-        deadline: MonotonicInstant?,
-        runway: Duration?
+        to stream: StreamingServerRequest<TimedRequest>,
+        arrived: MonotonicInstant
     ) async throws(RPCError) -> ServerResponse<Groot_V1_InferResponse> {
-        let started = MonotonicInstant.now()
+        var read: InferCall?
         do throws(WorkerError) {
+            let call = try await InferCall(stream, arrived: arrived)
+            read = call
+            let started = MonotonicInstant.now()
             let response: Groot_V1_InferResponse
             do throws(WorkerError) {
-                response = try await answer(request, started: started, deadline: deadline, runway: runway)
+                response = try await answer(call, started: started)
             } catch  where error.code == .retired {
-                response = try await answer(request, started: started, deadline: deadline, runway: runway)
+                response = try await answer(call, started: started)
             }
             metrics.requestAnswered()
-            return ServerResponse(message: response, trailingMetadata: loadTrailer(request.message.checkpoint))
+            checkRate(of: call)
+            return ServerResponse(message: response, trailingMetadata: trailers(call.message.checkpoint))
         } catch {
             // The transport cancels a call when its deadline passes; the caller asked for that, not for a cancel.
-            let late = error.code == .cancelled && deadline.map { $0 <= MonotonicInstant.now() } == true
+            let late = error.code == .cancelled && read?.deadline.map { $0 <= MonotonicInstant.now() } == true
             let shown = late ? WorkerError(.deadlineExceeded, "The deadline passed before the chunk was ready.") : error
             metrics.requestFailed(shown.code)
-            report(shown, request.message)
+            report(shown, read)
             var failure = RPCError(shown)
-            failure.metadata.add(contentsOf: loadTrailer(request.message.checkpoint))
+            failure.metadata.add(contentsOf: trailers(read?.message.checkpoint))
             throw failure
         }
     }
 
-    private func loadTrailer(_ checkpoint: String) -> Metadata {
+    /// - Parameter checkpoint: as the request selects it; nil when the request could not be read.
+    private func trailers(_ checkpoint: String?) -> Metadata {
         var metadata = Metadata()
+        metadata.addString("\(state.generation)", forKey: MetadataKey.generation)
         // Without a batcher (unknown name, not serving) there is no load to tell.
-        if let batcher = try? state.batcher(for: checkpoint) {
+        if let checkpoint, let batcher = try? state.batcher(for: checkpoint) {
             metadata.addString(LoadTrailer.text(batcher.load, at: .now()), forKey: MetadataKey.load)
         }
         return metadata
     }
 
-    private static func runway(in metadata: Metadata) throws(WorkerError) -> Duration? {
-        try milliseconds(MetadataKey.runway, 0...3_600_000, in: metadata)
-    }
-
-    private static func milliseconds(
-        _ key: String,
-        _ allowed: ClosedRange<Int64>,
-        in metadata: Metadata
-    ) throws(WorkerError) -> Duration? {
-        guard let text = metadata[stringValues: key].first(where: { _ in true }) else { return nil }
-        guard let milliseconds = Int64(text), allowed.contains(milliseconds) else {
-            throw WorkerError(
-                .badRequest,
-                "\(key) is \"\(text)\", expected whole milliseconds from \(allowed.lowerBound) to \(allowed.upperBound)."
-            )
-        }
-        return .milliseconds(milliseconds)
-    }
-
-    /// After the answer, so that it costs the robot nothing.
-    private func checkRate(of request: Groot_V1_InferRequest, period: Duration?) {
-        guard let period, let batcher = try? state.batcher(for: request.checkpoint) else { return }
+    private func checkRate(of call: InferCall) {
+        guard let period = call.period, let batcher = try? state.batcher(for: call.message.checkpoint) else { return }
         let policy = batcher.runner.description
-        let outcome = rates.withLock { $0.requestArrived(robot: request.robot, period: period, policy: policy) }
+        let outcome = rates.withLock { $0.requestArrived(robot: call.robot, period: period, policy: policy) }
         guard case .differs(let message) = outcome else { return }
         metrics.rateDiffered()
         guard let message, let suppressed = rateLog.withLock({ $0.admit(at: .now()) }) else { return }
         logger.warning(
             "robot and checkpoint have different rates",
-            metadata: ["robot": "\(request.robot)", "error": "\(message)", "suppressed": "\(suppressed)"]
+            metadata: ["robot": "\(call.robot)", "error": "\(message)", "suppressed": "\(suppressed)"]
         )
     }
 
     private func answer(
-        _ request: TimedRequest,
-        started: MonotonicInstant,
-        deadline: MonotonicInstant?,
-        runway: Duration?
+        _ call: InferCall,
+        started: MonotonicInstant
     ) async throws(WorkerError) -> Groot_V1_InferResponse {
-        let message = request.message
-        if let deadline, deadline <= started {
+        let message = call.message
+        if let deadline = call.deadline, deadline <= started {
             throw WorkerError(.deadlineExceeded, "The deadline had passed on arrival; no inference was run.")
         }
         let batcher = try state.batcher(for: message.checkpoint)
@@ -150,10 +125,10 @@ package final class InferenceService: RegistrableRPCService {
             await Result { () async throws(WorkerError) in
                 try await batcher.infer(
                     input,
-                    robot: message.robot,
+                    robot: call.robot,
                     observation: message.observationIndex,
-                    deadline: deadline,
-                    runway: runway
+                    deadline: call.deadline,
+                    runway: call.runway
                 )
             }
         }
@@ -181,16 +156,16 @@ package final class InferenceService: RegistrableRPCService {
         let postprocess = (finished - answered) + answer.postprocess
         let queue = max(.zero, (answered - checked) - stages)
         response.timings.queueNs = queue.unsignedNanoseconds
-        response.timings.decodeNs = request.decode.unsignedNanoseconds
+        response.timings.decodeNs = call.decode.unsignedNanoseconds
         response.timings.preprocessNs = preprocess.unsignedNanoseconds
         response.timings.inferNs = answer.infer.unsignedNanoseconds
         response.timings.postprocessNs = postprocess.unsignedNanoseconds
         metrics.record(queue, in: .queue)
-        metrics.record(request.decode, in: .decode)
+        metrics.record(call.decode, in: .decode)
         metrics.record(preprocess, in: .preprocess)
         metrics.record(answer.infer, in: .infer)
         metrics.record(postprocess, in: .postprocess)
-        metrics.record(finished - started + request.decode, in: .total)
+        metrics.record(finished - started + call.decode, in: .total)
         return response
     }
 
@@ -213,19 +188,23 @@ package final class InferenceService: RegistrableRPCService {
         return try result.get()
     }
 
-    private func report(_ error: WorkerError, _ request: Groot_V1_InferRequest) {
+    private func report(_ error: WorkerError, _ call: InferCall?) {
         guard let suppressed = failureLog.withLock({ $0.admit(at: .now()) }) else { return }
         let level: Logger.Level =
             switch error.code {
-            case .inferenceFailed, .runtimeMissing, .badCheckpoint, .deviceLost: .error
-            case .queueFull, .badRequest, .unknownCheckpoint, .runtimeLost, .overBudget, .retired: .warning
+            case .inferenceFailed, .runtimeMissing, .badCheckpoint, .deviceLost, .runtimeHung: .error
+            case .queueFull, .badRequest, .notTheSpeaker, .unanswerable, .unknownCheckpoint, .outOfMemory, .runtimeLost,
+                .overBudget, .retired:
+                .warning
             case .superseded, .cancelled, .deadlineExceeded, .notServing: .info
             }
         logger.log(
             level: level,
             "inference request failed",
             metadata: [
-                "robot": "\(request.robot)", "request_id": "\(request.requestID)", "error": "\(error)",
+                "robot": "\(ReadableText.clipped(call?.robot ?? "?"))",
+                "request_id": "\(ReadableText.clipped(call?.message.requestID ?? "?"))",
+                "error": "\(ReadableText.clipped("\(error)"))",
                 "suppressed": "\(suppressed)",
             ]
         )

@@ -31,6 +31,8 @@ package final class ServingState: Sendable {
         var watchers: [Int: AsyncStream<Phase>.Continuation] = [:]
         var lastWatcher = 0
         var failure: WorkerError?
+        /// Begins anywhere, so that a restart is a change too.
+        var generation = UInt64.random(in: 1..<1 << 62)
     }
 
     private let state = Mutex(State())
@@ -38,6 +40,9 @@ package final class ServingState: Sendable {
     package init() {}
 
     package var phase: Phase { state.withLock { $0.phase } }
+
+    /// Another number whenever `Describe` would answer something else.
+    package var generation: UInt64 { state.withLock { $0.generation } }
 
     /// Loads under way and loads that failed, by checkpoint name.
     package var loads: [String: LoadStatus] { state.withLock { $0.loads } }
@@ -78,12 +83,19 @@ package final class ServingState: Sendable {
     ///
     /// - Returns: the batcher that served the name so far; it finishes what it has.
     package func install(_ batcher: Batcher) -> Batcher? {
-        state.withLock { $0.batchers.updateValue(batcher, forKey: batcher.runner.description.checkpoint) }
+        state.withLock { state in
+            state.generation &+= 1
+            return state.batchers.updateValue(batcher, forKey: batcher.runner.description.checkpoint)
+        }
     }
 
     /// Requests for the checkpoint are refused from now on; the batcher finishes what it has.
     package func remove(_ checkpoint: String) -> Batcher? {
-        state.withLock { $0.batchers.removeValue(forKey: checkpoint) }
+        state.withLock { state in
+            guard let removed = state.batchers.removeValue(forKey: checkpoint) else { return nil }
+            state.generation &+= 1
+            return removed
+        }
     }
 
     /// Tells every watch that what it asks about may have changed (a runtime was lost or came back).
@@ -96,6 +108,8 @@ package final class ServingState: Sendable {
         let watchers = state.withLock { state -> [AsyncStream<Phase>.Continuation] in
             guard from.contains(state.phase) else { return [] }
             state.phase = phase
+            // Before serving, Describe is refused.
+            state.generation &+= 1
             return Array(state.watchers.values)
         }
         for watcher in watchers { watcher.yield(phase) }
@@ -157,14 +171,18 @@ package final class ServingState: Sendable {
         let batcher: Batcher
         if selector.isEmpty {
             guard batchers.count == 1, let only = batchers.values.first else {
-                throw WorkerError(.unknownCheckpoint, "Select one of the checkpoints served here: \(served).")
+                throw WorkerError(
+                    .unknownCheckpoint,
+                    "Select one of the checkpoints served here: \(ReadableText.list(served))."
+                )
             }
             batcher = only
         } else {
             guard let named = batchers[selector] else {
                 throw WorkerError(
                     .unknownCheckpoint,
-                    "Checkpoint \"\(selector)\" is not served here; served: \(served)."
+                    "Checkpoint \"\(ReadableText.clipped(selector, to: ReadableText.nameBytes))\" is not served here;"
+                        + " served: \(ReadableText.list(served))."
                 )
             }
             batcher = named

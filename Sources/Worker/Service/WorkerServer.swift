@@ -61,7 +61,8 @@ package struct WorkerServer: Service {
             services: [
                 InferenceService(worker: name, state: state, metrics: metrics, logger: logger),
                 HealthService(state: state),
-            ]
+            ],
+            interceptors: [StatusTextInterceptor()]
         )
     }
 

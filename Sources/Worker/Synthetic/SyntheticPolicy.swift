@@ -73,7 +73,9 @@ package struct SyntheticPolicy: PolicyRuntime {
         let file = directory.appending(path: fileName)
         let timing: Timing
         do {
-            timing = try JSONDecoder().decode(Timing.self, from: try Data(contentsOf: file))
+            timing = try CheckpointJSON.decode(Timing.self, from: file)
+        } catch let error as WorkerError {
+            throw error
         } catch {
             throw WorkerError(
                 .badCheckpoint,
@@ -86,6 +88,7 @@ package struct SyntheticPolicy: PolicyRuntime {
             sha256: try CheckpointDigest.of(directory: directory, files: [CheckpointConfig.fileName, fileName]),
             file: directory.appending(path: CheckpointConfig.fileName).path
         )
+        _ = try description.batchBytes(options.maxBatch)
         logger.warning(
             "this checkpoint is synthetic: robots are told to hold still",
             metadata: ["checkpoint": "\(options.name)"]

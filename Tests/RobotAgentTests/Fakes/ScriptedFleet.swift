@@ -201,6 +201,8 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
         var response = Groot_V1_InferResponse()
         response.requestID = request.requestID
         response.worker = "w-scripted"
+        response.checkpoint = "groot-mini"
+        response.checkpointSha256 = "00"
         response.rows = 16
         response.actionNames = profile.actionNames
         response.actionPeriodNs = 100_000_000

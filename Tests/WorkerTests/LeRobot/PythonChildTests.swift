@@ -59,7 +59,7 @@ struct PythonChildTests {
         #expect(error?.code == .inferenceFailed)
         #expect(error?.message.contains("works failed: ValueError: the policy does not like this") == true)
         let memory = await #expect(throws: WorkerError.self) { try await policy.run([input("memory")]) }
-        #expect(memory?.code == .runtimeLost)
+        #expect(memory?.code == .outOfMemory)
         #expect(memory?.message.contains("ran out of memory with a batch of 1") == true)
         let rows = try await policy.run([input("nan"), input()])
         #expect(throws: WorkerError.self) { try rows.chunks[0].get() }
@@ -136,18 +136,18 @@ struct PythonChildTests {
     @Test
     func `shared memory that cannot be had is an error, not a bus error`() throws {
         let policy = ScriptedRunner().description
-        let layout = ArenaLayout(policy: policy, maxBatch: 2, path: folder.url.path + "/nowhere/arena")
+        let layout = try ArenaLayout(policy: policy, maxBatch: 2, path: folder.url.path + "/nowhere/arena")
         let error = #expect(throws: WorkerError.self) { _ = try SharedArena(layout: layout) }
         #expect(error?.message.contains("Cannot create") == true)
-        let huge = ArenaLayout(policy: policy, maxBatch: 1 << 43, path: folder.url.appending(path: "arena").path)
+        let huge = try ArenaLayout(policy: policy, maxBatch: 1 << 43, path: folder.url.appending(path: "arena").path)
         let full = #expect(throws: WorkerError.self) { _ = try SharedArena(layout: huge) }
         #expect(full?.message.contains("Make room there") == true)
         #expect(!FileManager.default.fileExists(atPath: huge.path))
     }
 
     @Test
-    func `regions do not overlap and begin at multiples of 64`() {
-        let layout = ArenaLayout(policy: ScriptedRunner().description, maxBatch: 3, path: "/x")
+    func `regions do not overlap and begin at multiples of 64`() throws {
+        let layout = try ArenaLayout(policy: ScriptedRunner().description, maxBatch: 3, path: "/x")
         let regions = layout.regions.values.sorted { $0.offset < $1.offset }
         for (region, next) in zip(regions, regions.dropFirst()) {
             #expect(region.offset % 64 == 0)
