@@ -27,7 +27,7 @@ evaluate: build ## Success of the policy through the full stack, per colour and 
 compare: build ## The table of modes: the same scenes in sync, async, rtc, measured (EPISODES=10 MODES=async,rtc)
 	@python3 scripts/compare.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES))
 
-bench-agent: build ## Jitter, CPU and memory of the control loop beside a Python loop, 31 min (ROW_SECONDS=300 TOGETHER=1 RESUME=1)
+bench-agent: build ## When commands of the control loop arrive at a subscriber, its jitter, CPU and memory, beside a rospy loop, 31 min (ROW_SECONDS=300 TOGETHER=1 RESUME=1)
 	@python3 scripts/bench_agent.py $(if $(TOGETHER),--together) $(if $(ROW_SECONDS),--seconds $(ROW_SECONDS)) $(if $(RESUME),--resume)
 
 bench-worker: build ## CPU and memory of the worker around an inference, and what batching gains

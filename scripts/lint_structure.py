@@ -34,7 +34,7 @@ UNSAFE_FOLDERS = (
     "Sources/Worker/LeRobot/PythonChild.swift",
     "Sources/Simulator/MuJoCo/",
     "Sources/RobotAgent/RealTime/",
-    "Sources/ROS1/Codec/",
+    "Sources/ROS1/TCPROS/SubscriberSocket.swift",
     "Sources/GrootCore/Concurrency/DedicatedThread.swift",
     "Sources/GrootCore/Time/MonotonicInstant.swift",
 )

@@ -275,16 +275,6 @@ struct NodeTests {
             }
         }
     }
-
-    private func tcprosAddress(of node: String, topic: String, master: String) async throws -> ROSAddress {
-        let client = XMLRPCClient(group: MultiThreadedEventLoopGroup.singleton)
-        let caller = XMLRPCValue.string("/test")
-        let uri = try await client.callROS("lookupNode", [caller, .string(node)], at: master).string ?? ""
-        let protocols = XMLRPCValue.array([.strings(["TCPROS"])])
-        let offer = try await client.callROS("requestTopic", [caller, .string(topic), protocols], at: uri)
-        let parts = try #require(offer.array)
-        return ROSAddress(host: try #require(parts[1].string), port: try #require(parts[2].int))
-    }
 }
 
 /// Claims to be a string but writes a length and nothing behind it.

@@ -1,6 +1,7 @@
 import Foundation
 import GrootCore
 import Logging
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -75,4 +76,15 @@ func withMaster<Result>(_ body: (_ uri: String) async throws -> Result) async th
         await master.stop()
         throw error
     }
+}
+
+/// Where a node serves a topic, asked the way a subscriber does.
+func tcprosAddress(of node: String, topic: String, master: String) async throws -> ROSAddress {
+    let client = XMLRPCClient(group: MultiThreadedEventLoopGroup.singleton)
+    let caller = XMLRPCValue.string("/test")
+    let uri = try await client.callROS("lookupNode", [caller, .string(node)], at: master).string ?? ""
+    let protocols = XMLRPCValue.array([.strings(["TCPROS"])])
+    let offer = try await client.callROS("requestTopic", [caller, .string(topic), protocols], at: uri)
+    let parts = try #require(offer.array)
+    return ROSAddress(host: try #require(parts[1].string), port: try #require(parts[2].int))
 }

@@ -113,6 +113,25 @@ package final class ROSNode: Sendable {
         return ROSPublisher(sender)
     }
 
+    /// Offers a topic whose messages are written to the subscribers' sockets by the thread that publishes them.
+    package func advertiseDirect<M: ROSMessage>(
+        _ topic: String,
+        as type: M.Type
+    ) async throws(ROSError) -> DirectPublisher<M> {
+        let runtime = try running()
+        let offer = TopicOffer(
+            topic: try ROSName.global(topic),
+            type: M.rosType,
+            md5: M.md5,
+            definition: M.definition,
+            isLatched: false,
+            queueCapacity: 1
+        )
+        let subscribers = DirectSubscribers(topic: offer.topic, metrics: metrics)
+        try await runtime.add(TopicSender(offer: offer, direct: subscribers, metrics: metrics))
+        return DirectPublisher(topic: offer.topic, subscribers)
+    }
+
     /// Follows a topic: every publisher, present and future, whose type or fingerprint fits.
     ///
     /// `handler` runs on the connection's event loop and must not block.

@@ -29,12 +29,9 @@ package final class ROSPublisher<Message: ROSMessage>: Sendable {
     private func frame(_ message: Message) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(sizeHint.load(ordering: .relaxed))
-        buffer.writeInteger(UInt32(0))
         var writer = ROSWriter(buffer)
-        message.encode(to: &writer)
-        buffer = writer.buffer
-        sizeHint.store(buffer.readableBytes, ordering: .relaxed)
-        buffer.setInteger(UInt32(buffer.readableBytes - 4), at: 0, endianness: .little)
-        return buffer
+        writer.frame(message)
+        sizeHint.store(writer.buffer.readableBytes, ordering: .relaxed)
+        return writer.buffer
     }
 }

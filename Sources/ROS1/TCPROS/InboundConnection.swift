@@ -9,7 +9,8 @@ enum InboundRole: Sendable {
     case refused(ConnectionHeader)
 }
 
-/// One accepted TCPROS connection: first a header, then either our messages out or requests in.
+/// One accepted TCPROS connection: first a header, then either our messages out or requests in. The messages of a direct
+/// topic are written by its publishing thread; the connection then only waits for its end.
 ///
 /// Lives on its channel's event loop.
 final class InboundConnection: ChannelInboundHandler {
@@ -22,6 +23,7 @@ final class InboundConnection: ChannelInboundHandler {
     private enum Phase {
         case header
         case subscriber(TopicSender, SubscriberLink)
+        case directSubscriber(DirectSubscribers, SubscriberSocket)
         case client(ServiceEntry, isPersistent: Bool)
         case closed
     }
@@ -32,6 +34,8 @@ final class InboundConnection: ChannelInboundHandler {
     private var headerTimer: Scheduled<Void>?
     private var waiting: Deque<ByteBuffer> = []
     private var isResponding = false
+    /// Topic and subscriber, for the log.
+    private var identity: Logger.Metadata = [:]
 
     init(logger: Logger, decide: @escaping @Sendable (ConnectionHeader) -> InboundRole) {
         self.logger = logger
@@ -52,7 +56,7 @@ final class InboundConnection: ChannelInboundHandler {
             guard waiting.count < Self.maximumWaitingRequests else { return context.close(promise: nil) }
             waiting.append(frame.body)
             respondToNext(context, entry)
-        case .subscriber, .closed: break
+        case .subscriber, .directSubscriber, .closed: break
         }
     }
 
@@ -62,7 +66,14 @@ final class InboundConnection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if case .subscriber(let sender, let link) = phase { sender.remove(link) }
+        switch phase {
+        case .subscriber(let sender, let link): sender.remove(link)
+        case .directSubscriber(let topic, let socket):
+            if topic.remove(socket) {
+                logger.warning("a subscriber that took no message was disconnected", metadata: identity)
+            }
+        case .header, .client, .closed: break
+        }
         phase = .closed
         headerTimer?.cancel()
         waiting = []
@@ -88,11 +99,31 @@ final class InboundConnection: ChannelInboundHandler {
             context.writeAndFlush(wrapOutboundOut(reply.framed()), promise: nil)
             phase = .client(entry, isPersistent: header["persistent"] == "1")
         case .subscriber(let sender, let reply):
+            if let topic = sender.direct {
+                identity = ["topic": "\(sender.offer.topic)", "subscriber": "\(header["callerid"] ?? "")"]
+                return handOver(context, to: topic, after: reply)
+            }
             context.writeAndFlush(wrapOutboundOut(reply.framed()), promise: nil)
             let link = SubscriberLink(channel: context.channel, capacity: sender.offer.queueCapacity)
             guard sender.add(link) else { return context.close(promise: nil) }
             phase = .subscriber(sender, link)
             link.drain()
+        }
+    }
+
+    /// The reply is the last that the event loop writes; after it the connection is the publishing thread's.
+    private func handOver(_ context: ChannelHandlerContext, to topic: DirectSubscribers, after reply: ConnectionHeader)
+    {
+        // A subscriber has nothing to say meanwhile.
+        phase = .closed
+        let this = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(reply.framed())).whenSuccess {
+            let (handler, context) = this.value
+            guard context.channel.isActive else { return }
+            guard let socket = SubscriberSocket(of: context), topic.add(socket, on: context.channel) else {
+                return context.close(promise: nil)
+            }
+            handler.phase = .directSubscriber(topic, socket)
         }
     }
 

@@ -23,19 +23,26 @@ final class TopicSender: Sendable {
     }
 
     let offer: TopicOffer
+    /// The subscribers of a topic without queues, whose messages leave on the publishing thread; nil for any other.
+    let direct: DirectSubscribers?
     private let state = Mutex(State())
     private let droppedCounter: Counter?
 
-    init(offer: TopicOffer, metrics: MetricsRegistry?) {
+    init(offer: TopicOffer, direct: DirectSubscribers? = nil, metrics: MetricsRegistry?) {
         self.offer = offer
-        droppedCounter = metrics?.counter(
+        self.direct = direct
+        droppedCounter = Self.droppedCounter(of: offer.topic, metrics)
+    }
+
+    static func droppedCounter(of topic: String, _ metrics: MetricsRegistry?) -> Counter? {
+        metrics?.counter(
             "groot_ros_publisher_dropped_messages",
             help: "Messages dropped because a subscriber did not keep up",
-            labels: ["topic": offer.topic]
+            labels: ["topic": topic]
         )
     }
 
-    var subscriberCount: Int { state.withLock { $0.links.count } }
+    var subscriberCount: Int { direct?.count ?? state.withLock { $0.links.count } }
     var droppedCount: UInt64 { state.withLock { $0.dropped } }
 
     /// Queues one framed message for every subscriber.
@@ -77,6 +84,7 @@ final class TopicSender: Sendable {
             return Array(state.links.values)
         }
         for link in links { link.close() }
+        direct?.close()
     }
 
     /// The header that answers a subscriber, or why it cannot have this topic.

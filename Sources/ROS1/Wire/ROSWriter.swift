@@ -2,12 +2,21 @@ package import NIOCore
 
 /// Appends the fields of one message in wire order, little-endian.
 ///
-/// A value type owned by whoever encodes.
+/// A value type owned by whoever encodes. Arrays are walked by index: in an unoptimised build an iterator allocates for every
+/// element, and commands are encoded on the control thread.
 package struct ROSWriter: Sendable {
     package private(set) var buffer: ByteBuffer
 
     package init(_ buffer: ByteBuffer = ByteBuffer()) {
         self.buffer = buffer
+    }
+
+    /// Begins anew with a length and a whole message, in the memory that is there.
+    mutating func frame<Message: ROSMessage>(_ message: Message) {
+        buffer.clear()
+        integer(UInt32(0))
+        message.encode(to: &self)
+        buffer.setInteger(UInt32(buffer.readableBytes - 4), at: 0, endianness: .little)
     }
 
     package mutating func integer<I: FixedWidthInteger>(_ value: I) {
@@ -43,26 +52,26 @@ package struct ROSWriter: Sendable {
 
     package mutating func integers<I: FixedWidthInteger>(_ values: [I]) {
         integer(UInt32(values.count))
-        for value in values { integer(value) }
+        for index in values.indices { integer(values[index]) }
     }
 
     package mutating func float32s(_ values: [Float]) {
         integer(UInt32(values.count))
-        for value in values { float32(value) }
+        for index in values.indices { float32(values[index]) }
     }
 
     package mutating func float64s(_ values: [Double]) {
         integer(UInt32(values.count))
-        for value in values { float64(value) }
+        for index in values.indices { float64(values[index]) }
     }
 
     package mutating func strings(_ values: [String]) {
         integer(UInt32(values.count))
-        for value in values { string(value) }
+        for index in values.indices { string(values[index]) }
     }
 
     package mutating func messages<M: ROSMessage>(_ values: [M]) {
         integer(UInt32(values.count))
-        for value in values { value.encode(to: &self) }
+        for index in values.indices { values[index].encode(to: &self) }
     }
 }

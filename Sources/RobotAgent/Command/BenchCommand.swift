@@ -4,9 +4,11 @@ import Glibc
 import GrootCore
 import Histogram
 import Logging
+import ROS1
 import Synchronization
 
-/// `groot-agent bench`: the control thread alone, fed with chunks, for jitter and cost. Moves nothing.
+/// `groot-agent bench`: the control thread alone, fed with chunks, for jitter and cost. Commands go nowhere, or with
+/// `--ros-master` to whoever subscribes to the robot's command topics, as in a run.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
@@ -23,12 +25,18 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "Processor that the control thread stays on.")
     var controlCpu: Int?
 
+    @Option(help: "Master whose subscribers of the command topics get the commands; waits for one. Never a robot's.")
+    var rosMaster: String?
+
+    private static let subscriberTime = Duration.seconds(30)
+
     private struct Result: Encodable {
         var ticks: Int
         var missedCycles: UInt64
         var starvedTicks: UInt64
-        var droppedCommands: UInt64
         var published: UInt64
+        /// Messages that a subscriber was too slow for.
+        var leftOut: UInt64
         /// Distance of the time between two cycles from 10 ms: what the robot notices.
         var p50Us: Double
         var p99Us: Double
@@ -45,11 +53,12 @@ struct BenchCommand: AsyncParsableCommand {
     func run() async throws {
         let profile = try ProfileCatalog.load("simulator")
         let names = profile.controlNames(for: profile.actionNames)
-        let pose = profile.arm.homeRad + [0, 0]
+        let pose = profile.arm.homeRad + profile.claws.map { _ in profile.claw.open }
         var settings = RealTimeSettings()
         settings.isWanted = !noRealtime
         settings.cpu = controlCpu
         let sink = Sink()
+        let robot = try await commandTopics(of: profile)
         let control = ControlThread(
             core: ControlCore(
                 queue: .init(dimensions: names.count, claws: profile.claws, maximumRows: 16),
@@ -58,7 +67,10 @@ struct BenchCommand: AsyncParsableCommand {
             settings: settings,
             logger: Logger(label: "bench"),
             sense: { _, inputs in inputs.stateAge = .milliseconds(2) },
-            publish: { command in sink.took(command) }
+            publish: { command in
+                sink.took(command)
+                robot?.commands.publish(command)
+            }
         )
         try control.start()
         control.commands.push(.beginEpisode(measured: pose))
@@ -72,7 +84,9 @@ struct BenchCommand: AsyncParsableCommand {
         while MonotonicInstant.now() - start < .seconds(seconds) {
             if MonotonicInstant.now() >= nextChunk {
                 id += 1
-                control.commands.push(.merge(try Self.chunk(id, names: names, pose: pose, clock: control.clock)))
+                control.commands.push(
+                    .merge(try Self.chunk(id, profile, names: names, pose: pose, clock: control.clock))
+                )
                 nextChunk = nextChunk + .milliseconds(800)
             }
             while control.merges.pop() != nil {}
@@ -98,8 +112,8 @@ struct BenchCommand: AsyncParsableCommand {
             ticks: Int(lateness.totalCount),
             missedCycles: counters.missedCycles,
             starvedTicks: counters.starvedTicks,
-            droppedCommands: control.droppedCommands,
             published: sink.count,
+            leftOut: robot?.commands.leftOutCount ?? 0,
             p50Us: micro(50, of: jitter),
             p99Us: micro(99, of: jitter),
             p999Us: micro(99.9, of: jitter),
@@ -114,9 +128,29 @@ struct BenchCommand: AsyncParsableCommand {
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys]
         print(String(decoding: try encoder.encode(result), as: UTF8.self))
+        await robot?.node.shutdown()
     }
 
-    /// Counts what the publishing thread was given.
+    /// The robot's command topics on `--ros-master`, with a subscriber.
+    private func commandTopics(of profile: RobotProfile) async throws -> (node: ROSNode, commands: CommandPublisher)? {
+        guard let rosMaster else { return nil }
+        let node = ROSNode(name: "/groot_bench", masterURI: rosMaster, logger: Logger(label: "bench"))
+        try await node.start()
+        let commands = try await CommandPublisher(profile: profile, commandsBase: false, node: node, tap: nil)
+        let limit = MonotonicInstant.now() + Self.subscriberTime
+        while commands.armSubscriberCount == 0 {
+            guard MonotonicInstant.now() < limit else {
+                throw AgentError(
+                    .unavailable,
+                    "nobody subscribed to \(profile.topics.armCommand) within \(Self.subscriberTime.seconds) s"
+                )
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return (node, commands)
+    }
+
+    /// Counts the commands that were due.
     private final class Sink: Sendable {
         private let published = Atomic<UInt64>(0)
 
@@ -130,6 +164,7 @@ struct BenchCommand: AsyncParsableCommand {
     /// A slow swing of all joints, captured 100 ms ago.
     private static func chunk(
         _ id: UInt64,
+        _ profile: RobotProfile,
         names: [String],
         pose: [Float],
         clock: ControlClock
@@ -137,7 +172,9 @@ struct BenchCommand: AsyncParsableCommand {
         var values: [Float] = []
         for row in 0..<16 {
             let swing = 0.1 * Float(sin(Double(id) * 0.8 + Double(row) * 0.1))
-            for (index, value) in pose.enumerated() { values.append(index < 14 ? value + swing : 0) }
+            for (index, value) in pose.enumerated() {
+                values.append(profile.armJoints.contains(index) ? value + swing : value)
+            }
         }
         guard let chunk = ActionChunk(names: names, rows: 16, values: values, period: .milliseconds(100)) else {
             throw AgentError(.usage, "the chunk's size is inconsistent")

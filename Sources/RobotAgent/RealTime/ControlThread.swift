@@ -33,11 +33,12 @@ package struct TickTrace: Sendable {
 
 /// The 100 Hz control thread: absolute deadlines, first-in-first-out scheduling when the system grants it.
 ///
-/// Owns `ControlCore`. Talks to the rest of the process only through `commands`, `merges`, `status`, `board`,
-/// `traces` and `mailbox`; it allocates nothing per tick and does no I/O (`AllocationSerialTests`). A second
-/// thread takes the commands out of the mailbox and calls `publish`. Missed cycles are skipped, never run late
-/// in a burst.
+/// Owns `ControlCore`. Talks to the rest of the process only through `commands`, `merges`, `status`, `board`
+/// and `traces`. `publish` writes the command to the robot's sockets on this thread, so that nothing else has to be
+/// scheduled before it leaves; neither it nor anything else here allocates or waits (`AllocationSerialTests`). Missed
+/// cycles are skipped, never run late in a burst.
 package final class ControlThread: Sendable {
+    /// Sends a command. Must not allocate or block.
     package typealias Publish = @Sendable ([Float]) -> Void
     /// Fills in what is known of the robot at an instant; called at every tick. Must not allocate or block.
     package typealias Sense = @Sendable (MonotonicInstant, inout ControlInputs) -> Void
@@ -56,7 +57,6 @@ package final class ControlThread: Sendable {
     package let board: PlanBoard
     /// Set by the uplink.
     package let link = Atomic<LinkState>(.reachable)
-    private let mailbox: CommandMailbox
     private let isStopping = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
     private let publish: Publish
@@ -76,7 +76,6 @@ package final class ControlThread: Sendable {
         self.initialCore = core
         self.settings = settings
         self.board = PlanBoard(for: core.queue.configuration)
-        self.mailbox = CommandMailbox(dimensions: core.queue.configuration.dimensions)
         self.logger = logger
         self.sense = sense
         self.publish = publish
@@ -84,7 +83,6 @@ package final class ControlThread: Sendable {
     }
 
     package func start() throws(AgentError) {
-        try RealTimeThread.start("groot-publish") { self.publishLoop() }
         do {
             try RealTimeThread.start(Self.name) { self.run() }
         } catch {
@@ -99,9 +97,6 @@ package final class ControlThread: Sendable {
     }
 
     package var isRunning: Bool { !hasEnded.load(ordering: .acquiring) }
-
-    /// Commands that the publishing thread was too late for.
-    package var droppedCommands: UInt64 { mailbox.dropped }
 
     private func run() {
         RealTimeThread.elevate(settings, logger: logger)
@@ -133,7 +128,7 @@ package final class ControlThread: Sendable {
                 stateAge: inputs.stateAge,
                 isLinkLost: inputs.link != .reachable
             )
-            if isPublishing { mailbox.post(core.command) }
+            if isPublishing { publish(core.command) }
             status.store(core.status(at: tick))
             traces.push(
                 TickTrace(
@@ -146,25 +141,6 @@ package final class ControlThread: Sendable {
             tick += 1
         }
         hasEnded.store(true, ordering: .releasing)
-    }
-
-    private func publishLoop() {
-        RealTimeThread.elevate(settings, below: 1, logger: quiet)
-        var command = initialCore.command
-        while true {
-            if mailbox.take(into: &command, milliseconds: 100) {
-                publish(command)
-            } else if hasEnded.load(ordering: .acquiring) {
-                return
-            }
-        }
-    }
-
-    /// One warning about refused rights is enough.
-    private var quiet: Logger {
-        var quiet = logger
-        quiet.logLevel = .error
-        return quiet
     }
 
     private static func systemNanoseconds() -> Int64 {

@@ -51,11 +51,11 @@ package enum RealTimeThread {
     }
 
     /// Asks for first-in-first-out scheduling, locked memory and a processor; called on the thread itself.
-    package static func elevate(_ settings: RealTimeSettings, below: Int32 = 0, logger: Logger) {
+    package static func elevate(_ settings: RealTimeSettings, logger: Logger) {
         if let cpu = settings.cpu { pin(to: cpu, logger: logger) }
         guard settings.isWanted else { return }
         var parameters = sched_param()
-        parameters.sched_priority = RealTimeSettings.priority - below
+        parameters.sched_priority = RealTimeSettings.priority
         let scheduling = unsafe pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters)
         if scheduling != 0 {
             logger.warning(
@@ -63,7 +63,6 @@ package enum RealTimeThread {
                 metadata: ["error": "\(scheduling)", "wanted": "LimitRTPRIO=\(RealTimeSettings.priority)"]
             )
         }
-        guard below == 0 else { return }
         // MCL_ONFAULT: pages are locked as they are used, so that idle stacks cost no memory.
         if mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE) | 4) != 0 {
             logger.warning(

@@ -200,7 +200,7 @@ package final class GrabBoxMpcEnv: ObservationSource {
         }
     }
 
-    /// Publishes one command: arms in rad, claws 0 to 100, then height and pitch. Called by the publishing thread.
+    /// Publishes one command: arms in rad, claws 0 to 100, then height and pitch. Called by the control thread.
     package func publish(_ command: [Float]) { commands.publish(command) }
 
     private func heard(_ message: SensorsData, _ receipt: ROSReceipt) {
