@@ -194,6 +194,37 @@ struct DataPlaneTests {
         }
     }
 
+    /// One worker that ends every connection after 50 requests: nothing fails, and from the second GOAWAY on it is never
+    /// without a connection.
+    @Test(arguments: [1, 2])
+    func goAwayCostsNothing(loops: Int) async throws {
+        let log = CountingLog("is down")
+        let worker = ScriptedWorker("w0")
+        worker.change {
+            $0.behaviour = .answer(after: .milliseconds(1))
+            $0.requestsPerConnection = 50
+        }
+        let gateway = try await GatewayFixture(workers: [try await worker.start()], logger: log.logger) {
+            $0.eventLoops = loops
+        }
+        #expect(await gateway.up(1))
+        try await withThrowingTaskGroup { group in
+            for robot in 0..<8 {
+                group.addTask {
+                    for _ in 0..<100 {
+                        let response = try await gateway.infer(2000, robot: "r\(robot)")
+                        #expect(response.grpcStatus == "0", "\(response.grpcMessage)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(worker.now.goAways >= 10)
+        #expect(log.count <= 2, "down \(log.count) times in \(worker.now.goAways) GOAWAYs")
+        try await gateway.stop()
+        try await worker.stop()
+    }
+
     @Test
     func aStalledUploadDoesNotBlockOthers() async throws {
         try await withGateway(1) { gateway, workers in

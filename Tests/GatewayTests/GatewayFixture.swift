@@ -25,13 +25,15 @@ final class GatewayFixture: Sendable {
         workers: [Endpoint],
         control: Endpoint = .tcp(host: "127.0.0.1", port: 1),
         client tls: TLSContextSource? = nil,
+        logger given: Logger? = nil,
         _ change: (inout GatewayConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = GatewayConfiguration()
         configuration.listen = .tcp(host: "127.0.0.1", port: 0)
         change(&configuration)
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
+        var quiet = Logger(label: "test")
+        quiet.logLevel = .critical
+        let logger = given ?? quiet
         let reports = reports
         dataPlane = await DataPlane(
             configuration: configuration,

@@ -75,6 +75,40 @@ struct HealthMachineTests {
         #expect(machine.timerFired(at: at(start + 100)) == [.connect])
     }
 
+    @Test
+    func afterGoAwayTheNextConnectionIsOpenedAtOnce() {
+        var machine = up()
+        let reason = "it is shutting down (GOAWAY)"
+        #expect(
+            machine.connectionWentAway(reason, after: .milliseconds(50), at: at(50)) == [
+                .down(reason: reason), .connect,
+            ]
+        )
+        #expect(machine.connected(at: at(51)) == [.check])
+        #expect(machine.checkSucceeded(at: at(52)).first == .up)
+    }
+
+    /// A peer that says GOAWAY at once, again and again, is not asked in a circle.
+    @Test
+    func goAwayOfAConnectionThatHardlyLivedBacksOff() {
+        var machine = up()
+        let actions = machine.connectionWentAway("bye", after: .milliseconds(9), at: at(9))
+        #expect(actions == [.down(reason: "bye"), .wake(at: at(109))])
+        var unproven = HealthMachine()
+        _ = unproven.started(at: at(0))
+        _ = unproven.connected(at: at(0))
+        #expect(unproven.connectionWentAway("bye", after: .seconds(1), at: at(1000)) == [.wake(at: at(1100))])
+    }
+
+    @Test
+    func aSpareThatTakesOverIsCheckedAtOnceAndTheWorkerStaysUp() {
+        var machine = up()
+        #expect(machine.timerFired(at: at(500)) == [.check])
+        #expect(machine.connectionReplaced(at: at(501)) == [.check], "the check under way went with the old one")
+        #expect(machine.isUp)
+        #expect(machine.checkSucceeded(at: at(502)) == [.wake(at: at(1001))])
+    }
+
     /// Random events against what must hold whatever happens: up follows a good check on a live connection, a loss is
     /// down at once, `.up` and `.down` alternate, and the machine always has a way to go on.
     @Test(arguments: 0..<50 as Range<UInt64>)
@@ -92,13 +126,23 @@ struct HealthMachineTests {
         for _ in 0..<500 {
             now = now + .milliseconds(Int64(random.next() % 400))
             var actions: [HealthMachine.Action] = []
-            switch random.next() % 5 {
+            switch random.next() % 7 {
             case 0 where connecting:
                 actions = machine.connected(at: now)
                 (connecting, connected, failures) = (false, true, 0)
             case 1 where connecting || connected:
                 actions = machine.connectionLost("lost", at: now)
                 (connecting, connected, checking) = (false, false, false)
+            case 5 where connected:
+                (connecting, connected, checking) = (false, false, false)
+                actions = machine.connectionWentAway(
+                    "went away",
+                    after: .milliseconds(Int64(random.next() % 20)),
+                    at: now
+                )
+            case 6 where connected:
+                failures = 0
+                actions = machine.connectionReplaced(at: now)
             case 2 where checking:
                 checking = false
                 failures = 0

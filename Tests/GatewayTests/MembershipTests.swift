@@ -63,12 +63,26 @@ struct MembershipTests {
             }
             for action in actions {
                 switch action {
-                case .add(let endpoint, _): #expect(members.insert(endpoint).inserted)
+                case .add(let endpoint, _, _): #expect(members.insert(endpoint).inserted)
                 case .remove(let endpoint): #expect(members.remove(endpoint) != nil)
                 }
             }
             #expect(members == said.values.reduce(into: []) { $0.formUnion($1) })
         }
+    }
+
+    /// Whoever says it: what an operator wrote counts before what a worker says, and the name that was asked for is what
+    /// the certificate must carry.
+    @Test
+    func addressesOfANameAreVerifiedAgainstTheName() {
+        let two = Endpoint.tcp(host: "10.0.0.2", port: 8090)
+        let voice = Membership.Voice.name(.name("worker.site", port: 8090))
+        var membership = Membership()
+        #expect(membership.said(voice, [two]) == [.add(two, .dns, verifiedAs: "worker.site")])
+        #expect(membership.registered("w", at: two, now: at(0)) == .accepted([]), "the name stays what counts")
+        membership = Membership()
+        let target = Endpoint.tcp(host: "w1.site", port: 8090)
+        #expect(membership.said(.name(.service("_grpc._tcp.site")), [target]) == [.add(target, .dns)])
     }
 
     @Test(arguments: ["", "a b", "dns:", "srv:x", "srv:_groot.x", "w1:99999", "unix:relative"])

@@ -1,10 +1,11 @@
 import GrootAPI
 import GrootCore
-import HTTP2
 import NIOCore
 import NIOPosix
 import SwiftProtobuf
 import Synchronization
+
+@testable import HTTP2
 
 /// A worker that does what a test tells it: describes itself, is healthy or not, answers `Infer` in one of several ways.
 final class ScriptedWorker: Sendable {
@@ -37,6 +38,9 @@ final class ScriptedWorker: Sendable {
         var inHand = 0
         /// Answers say what else is in hand, as one batch of 20 ms with half a second to go.
         var reportsLoad = false
+        /// Connections end with GOAWAY after so many requests.
+        var requestsPerConnection = Int.max
+        var goAways = 0
 
         /// What an answer says; the request that is answered is in hand no more.
         func load(maxBatch: Int) -> String {
@@ -64,7 +68,16 @@ final class ScriptedWorker: Sendable {
         let link = Link()
         server = HTTP2Server(group: group, tls: tls) { loop in
             var observer = HTTP2Connection.Observer()
-            observer.streamOpened = { stream in link.worker.map { ScriptedStream(stream, worker: $0, loop: loop) } }
+            var count = 0
+            observer.streamOpened = { stream in
+                guard let worker = link.worker else { return nil }
+                count += 1
+                if count == worker.now.requestsPerConnection {
+                    worker.change { $0.goAways += 1 }
+                    stream.connection?.drain()
+                }
+                return ScriptedStream(stream, worker: worker, loop: loop)
+            }
             return observer
         }
         link.set(self)

@@ -15,6 +15,8 @@ struct HealthMachine: Sendable {
         var connectTimeout = Duration.seconds(1)
         var firstBackOff = Duration.milliseconds(100)
         var longestBackOff = Duration.seconds(2)
+        /// A connection that ends sooner than this with GOAWAY is not followed by another one at once.
+        var shortestLife = Duration.milliseconds(10)
         /// Control plane: being connected is being up.
         var checks = true
     }
@@ -98,6 +100,23 @@ struct HealthMachine: Sendable {
         backOff = min(backOff * 2, configuration.longestBackOff)
         state = .waiting(until: until)
         return fall(why) + [.wake(at: until)]
+    }
+
+    /// The connection in use takes no more streams (GOAWAY), and there is no other.
+    ///
+    /// A worker that served is asked for another connection at once: its peers end connections in the ordinary course of
+    /// things. A worker that goes refuses it, and is waited for as any other.
+    mutating func connectionWentAway(_ why: String, after life: Duration, at now: MonotonicInstant) -> [Action] {
+        guard isUp, life >= configuration.shortestLife else { return connectionLost(why, at: now) }
+        state = .connecting
+        return fall(why) + [.connect]
+    }
+
+    /// Another connection, already checked, has taken the place of the one in use.
+    mutating func connectionReplaced(at now: MonotonicInstant) -> [Action] {
+        guard case .connected = state, configuration.checks else { return [] }
+        state = .connected(Checks(inFlight: true, next: now + configuration.checkInterval))
+        return [.check]
     }
 
     mutating func checkSucceeded(at now: MonotonicInstant) -> [Action] {

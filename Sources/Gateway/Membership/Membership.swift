@@ -19,10 +19,27 @@ struct Membership: Sendable {
             case .registered: .registered
             }
         }
+
+        /// Which of several voices for one address counts: what an operator wrote before what a worker says.
+        var rank: Int {
+            switch self {
+            case .flag: 0
+            case .name: 1
+            case .file: 2
+            case .registered: 3
+            }
+        }
+
+        /// Addresses of a name are checked against the name that was asked for: certificates carry names, and whoever
+        /// answers for the name server must not choose which.
+        var verifiedAs: String? {
+            if case .name(.name(let host, _)) = self { host } else { nil }
+        }
     }
 
     enum Action: Sendable, Equatable {
-        case add(Endpoint, WorkerMember.Source)
+        /// `verifiedAs`: the name that its certificate must carry; nil for the endpoint's own host.
+        case add(Endpoint, WorkerMember.Source, verifiedAs: String? = nil)
         case remove(Endpoint)
     }
 
@@ -87,11 +104,10 @@ struct Membership: Sendable {
     }
 
     private mutating func changes() -> [Action] {
-        var wanted: [Endpoint: WorkerMember.Source] = [:]
+        var wanted: [Endpoint: Voice] = [:]
         for (voice, endpoints) in said {
-            // A registration that a list names too counts as listed.
-            for endpoint in endpoints where wanted[endpoint] == nil || voice == .flag {
-                wanted[endpoint] = voice.source
+            for endpoint in endpoints where wanted[endpoint].map({ voice.rank < $0.rank }) ?? true {
+                wanted[endpoint] = voice
             }
         }
         let order = { (left: Endpoint, right: Endpoint) in "\(left)" < "\(right)" }
@@ -100,7 +116,10 @@ struct Membership: Sendable {
         // Listed ones in the order in which they were written.
         let listed = (said[.flag] ?? []).filter { !members.contains($0) }
         let others = Set(wanted.keys).subtracting(members).subtracting(listed).sorted(by: order)
-        for endpoint in listed + others { actions.append(.add(endpoint, wanted[endpoint] ?? .flag)) }
+        for endpoint in listed + others {
+            let voice = wanted[endpoint] ?? .flag
+            actions.append(.add(endpoint, voice.source, verifiedAs: voice.verifiedAs))
+        }
         members = Set(wanted.keys)
         return actions
     }

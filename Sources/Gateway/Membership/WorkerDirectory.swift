@@ -200,7 +200,8 @@ final class WorkerDirectory: Service {
             guard let dataPlane = state.dataPlane, !state.pending.isEmpty else { return }
             for action in state.pending {
                 switch action {
-                case .add(let endpoint, let source): _ = dataPlane.add(endpoint, source: source)
+                case .add(let endpoint, let source, let name):
+                    _ = dataPlane.add(endpoint, source: source, verifiedAs: name)
                 case .remove(let endpoint): _ = dataPlane.remove(endpoint)
                 }
             }

@@ -21,6 +21,8 @@ final class Attempt: HTTP2StreamHandler {
     private let shared: GatewayShared
     let ticket: Ticket?
     private var stream: HTTP2Stream?
+    /// Number of the upstream's connection that carries it.
+    private let generation: Int
     private let startedAt: MonotonicInstant
     /// When the last byte of the request was handed to the worker's socket.
     private var deliveredAt: MonotonicInstant?
@@ -35,6 +37,7 @@ final class Attempt: HTTP2StreamHandler {
     init(_ request: ProxyRequest, upstream: Upstream, ticket: Ticket?, shared: GatewayShared) {
         self.request = request
         self.upstream = upstream
+        self.generation = upstream.generation
         self.ticket = ticket
         self.shared = shared
         self.startedAt = .now()
@@ -152,7 +155,9 @@ final class Attempt: HTTP2StreamHandler {
         defer { request = nil }
         guard !isOver else { return }
         switch closure.cause {
-        case .neverProcessed where closure.code == .refusedStream && upstream.canTake:
+        // A connection that was replaced meanwhile refuses because it ends, not because the worker has too much to do.
+        case .neverProcessed
+        where closure.code == .refusedStream && upstream.canTake && upstream.generation == generation:
             fail(.workerFailed, GRPCStatus(.unavailable, "\(upstream.name) refused the stream"))
         case .neverProcessed:
             fail(.neverProcessed, GRPCStatus(.unavailable, "\(upstream.name) takes no more requests"))

@@ -134,7 +134,9 @@ final class DataPlane: Sendable {
     // MARK: Members, at run time
 
     /// False when it is a member already or there are too many.
-    func add(_ endpoint: Endpoint, source: WorkerMember.Source) -> Bool {
+    ///
+    /// - Parameter verifiedAs: the name that its certificate must carry; nil for the endpoint's own host.
+    func add(_ endpoint: Endpoint, source: WorkerMember.Source, verifiedAs: String? = nil) -> Bool {
         let limit = configuration.withLock { $0.workerLimit }
         guard shared.members.count < limit else {
             shared.logger.error(
@@ -143,7 +145,7 @@ final class DataPlane: Sendable {
             )
             return false
         }
-        guard let member = shared.join(endpoint, source: source) else { return false }
+        guard let member = shared.join(endpoint, source: source, verifiedAs: verifiedAs) else { return false }
         for pool in pools { pool.eventLoop.execute { pool.value.add(member) } }
         return true
     }

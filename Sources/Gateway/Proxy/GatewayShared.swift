@@ -54,12 +54,18 @@ final class GatewayShared: Sendable {
     }
 
     /// Nil when it is a member already.
-    func join(_ endpoint: Endpoint, source: WorkerMember.Source) -> WorkerMember? {
+    func join(_ endpoint: Endpoint, source: WorkerMember.Source, verifiedAs: String?) -> WorkerMember? {
         roster.withLock { roster in
             guard !roster.contains(where: { $0.endpoint == endpoint }) else { return nil }
             let id = scheduler.withLock { $0.joined(address: "\(endpoint)") }
             let instruments = GatewayMetrics.Worker(registry, worker: "\(endpoint)")
-            let member = WorkerMember(id: id, endpoint: endpoint, source: source, metrics: instruments)
+            let member = WorkerMember(
+                id: id,
+                endpoint: endpoint,
+                source: source,
+                verifiedAs: verifiedAs,
+                metrics: instruments
+            )
             roster.append(member)
             return member
         }

@@ -33,7 +33,8 @@ extension ProxyRequest {
     /// - Parameter failed: nil when it did not get as far as a stream.
     func attemptFailed(_ failed: Attempt?, _ failure: Attempt.Failure, _ status: GRPCStatus) {
         guard !isAnswered, failed == nil || failed === attempt || failed === hedge else { return }
-        exclude(failed)
+        // What the worker has not seen says nothing about it: after a GOAWAY it has another connection.
+        if failure != .neverProcessed { exclude(failed) }
         let other = failed === hedge ? attempt : hedge
         hedge = nil
         attempt = other

@@ -18,7 +18,7 @@ final class Upstream {
     var name: String
     /// The worker has described itself on this connection.
     var isDescribed = false
-    /// Counts connections, so that a restarted worker is not taken for the one that failed.
+    /// Counts connections that were put to use, so that a restarted worker is not taken for the one that failed.
     private(set) var generation = 0
     weak var pool: UpstreamPool?
 
@@ -26,6 +26,9 @@ final class Upstream {
     private let eventLoop: any EventLoop
     private var machine: HealthMachine
     private(set) var connection: HTTP2Connection?
+    private var inUseSince = MonotonicInstant.now()
+    /// Nil for the control plane.
+    private var spare: SpareConnection?
     private var timer: Scheduled<Void>?
     private(set) var stopped = false
     /// No member any more: what it has in hand finishes, then the connection closes.
@@ -46,6 +49,14 @@ final class Upstream {
         var health = pool?.configuration.health ?? HealthMachine.Configuration()
         if case .control = kind { health.checks = false }
         self.machine = HealthMachine(configuration: health)
+        guard case .worker = kind else { return }
+        spare = SpareConnection(eventLoop: eventLoop) { [unowned self] observer in
+            var observer = observer
+            observer.limitHit = { [shared] in shared.limitHit($0, "worker " + $1) }
+            return open(observer)
+        } check: { [unowned self] connection in
+            checkSpare(connection)
+        }
     }
 
     var member: WorkerMember? {
@@ -67,6 +78,7 @@ final class Upstream {
     func stop() {
         stopped = true
         timer?.cancel()
+        spare?.wentDown()
         connection?.close(.noError, reason: "the gateway stops")
         connection = nil
     }
@@ -75,6 +87,7 @@ final class Upstream {
     func leave() {
         isLeaving = true
         timer?.cancel()
+        spare?.wentDown()
         if attempts.isEmpty { stop() }
     }
 
@@ -118,39 +131,52 @@ final class Upstream {
     private var limits: HTTP2Limits { pool?.configuration.workerHTTP2 ?? HTTP2Limits() }
     private var health: HealthMachine.Configuration { machine.configuration }
 
-    private func connect() {
-        generation += 1
-        let current = generation
-        var observer = HTTP2Connection.Observer()
-        observer.ready = { [weak self] in
-            guard let self, generation == current else { return }
-            if let peer = connection?.peer, let identity = peer.identity, identity.kind != .worker {
-                connection?.close(.noError, reason: "its certificate is that of \(identity), not of a worker")
-                return
-            }
-            execute(machine.connected(at: .now()))
-        }
-        observer.goAway = { [weak self] in
-            guard let self, generation == current, connection != nil else { return }
-            // Streams in flight finish on the old connection, which closes by itself.
-            letGo = current
-            connection = nil
-            execute(machine.connectionLost("it is shutting down (GOAWAY)", at: .now()))
-        }
-        observer.limitHit = { [shared] in shared.limitHit($0, "worker " + $1) }
-        observer.closed = { [weak self] reason in
-            guard let self, generation == current, letGo != current, !stopped else { return }
-            connection = nil
-            lost(reason)
-        }
-        let opened = HTTP2Client.connect(
+    private func open(_ observer: HTTP2Connection.Observer) -> HTTP2Connection {
+        HTTP2Client.connect(
             to: endpoint,
             on: eventLoop,
             limits: limits,
             tls: member == nil ? nil : pool?.configuration.workerTLS,
+            serverName: member?.verifiedAs,
             timeout: health.connectTimeout,
             observer: observer
         )
+    }
+
+    /// What is heard of the connection with this number, as long as it is the one in use.
+    private func observer(_ number: Int) -> HTTP2Connection.Observer {
+        var observer = HTTP2Connection.Observer()
+        observer.ready = { [weak self] in
+            guard let self, generation == number, let connection else { return }
+            if let problem = Self.problem(connection.peer) {
+                connection.close(.noError, reason: problem)
+                return
+            }
+            inUseSince = .now()
+            execute(machine.connected(at: .now()))
+        }
+        observer.goAway = { [weak self] in
+            guard let self, generation == number, connection != nil, !stopped else { return }
+            wentAway()
+        }
+        observer.limitHit = { [shared] in shared.limitHit($0, "worker " + $1) }
+        observer.closed = { [weak self] reason in
+            guard let self, generation == number, letGo != number, !stopped else { return }
+            connection = nil
+            lost(reason)
+        }
+        return observer
+    }
+
+    private static func problem(_ peer: TLSPeer?) -> String? {
+        guard let identity = peer?.identity, identity.kind != .worker else { return nil }
+        return "its certificate is that of \(identity), not of a worker"
+    }
+
+    private func connect() {
+        generation += 1
+        let current = generation
+        let opened = open(observer(current))
         guard !opened.isClosed else { return }
         connection = opened
         // A peer that accepts and stays silent is no worker.
@@ -165,6 +191,32 @@ final class Upstream {
         }
     }
 
+    /// GOAWAY: streams in flight finish on the old connection, which closes by itself; a spare takes its place at once.
+    private func wentAway() {
+        let now = MonotonicInstant.now()
+        let life = now - inUseSince
+        letGo = generation
+        connection = nil
+        let serves = machine.isUp && !isLeaving && life >= health.shortestLife
+        guard serves, let next = spare?.take() else {
+            execute(machine.connectionWentAway("it is shutting down (GOAWAY)", after: life, at: now))
+            return
+        }
+        generation += 1
+        inUseSince = now
+        next.observer = observer(generation)
+        connection = next
+        limitStreams()
+        execute(machine.connectionReplaced(at: now))
+    }
+
+    /// A spare is as good as the connection in use when the worker shows the same kind of certificate and serves.
+    private func checkSpare(_ connection: HTTP2Connection) -> EventLoopFuture<Bool> {
+        guard Self.problem(connection.peer) == nil else { return eventLoop.makeSucceededFuture(false) }
+        return WorkerCalls.check(connection, authority: "\(endpoint)", timeout: health.checkTimeout)
+            .map { WorkerCalls.health(of: $0) == nil }
+    }
+
     private func lost(_ reason: String) {
         if speaks, !machine.isUp, let suppressed = unreachable.admit(at: .now()) {
             shared.logger.warning(
@@ -172,6 +224,7 @@ final class Upstream {
                 metadata: metadata(["error": "\(reason)", "suppressed": "\(suppressed)"])
             )
         }
+        spare?.wentDown()
         execute(machine.connectionLost(reason, at: .now()))
         if speaks { member?.update { $0.reason = machine.reason } }
     }
@@ -214,14 +267,17 @@ final class Upstream {
                 $0.reason = ""
             }
         }
-        let streams = connection?.streamLimit ?? 1
-        pool.change { scheduler, now in
-            // Health checks and descriptions need streams too.
-            scheduler.limited(member.id, to: streams - 2)
-            return scheduler.reached(member.id, byLoop: pool.index, at: now)
-        }
+        limitStreams()
+        pool.change { scheduler, now in scheduler.reached(member.id, byLoop: pool.index, at: now) }
         isDescribed = false
         describe()
+        spare?.cameUp()
+    }
+
+    /// Health checks and descriptions need streams too.
+    private func limitStreams() {
+        guard let member, let streams = connection?.streamLimit else { return }
+        shared.withScheduler { $0.limited(member.id, to: streams - 2) }
     }
 
     private func wentDown(_ reason: String) {
@@ -240,6 +296,7 @@ final class Upstream {
         }
         // After a GOAWAY the connection is nil, and the worker still answers what it has.
         guard connection != nil else { return }
+        spare?.wentDown()
         for attempt in Array(attempts.values) { attempt.workerWentDown() }
     }
 

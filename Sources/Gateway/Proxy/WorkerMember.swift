@@ -26,10 +26,19 @@ final class WorkerMember: Sendable {
     let id: WorkerID
     let endpoint: Endpoint
     let source: Source
+    /// The name that its certificate must carry; nil for the endpoint's own host.
+    let verifiedAs: String?
     let metrics: GatewayMetrics.Worker
     private let state: Mutex<Status>
 
-    init(id: WorkerID, endpoint: Endpoint, source: Source, metrics: GatewayMetrics.Worker) {
+    init(
+        id: WorkerID,
+        endpoint: Endpoint,
+        source: Source,
+        verifiedAs: String?,
+        metrics: GatewayMetrics.Worker
+    ) {
+        self.verifiedAs = verifiedAs
         self.id = id
         self.endpoint = endpoint
         self.source = source
