@@ -56,6 +56,76 @@ struct SettingsTests {
         #expect(throws: SettingsError.self) { try read(file: text) }
     }
 
+    /// Every setting x every kind of JSON value: its own kind is read, the others are refused with its name.
+    @Test
+    func valuesHaveTheKindOfTheirKey() throws {
+        let values: [(json: String, fits: [Setting.Kind])] = [
+            ("\"x\"", []), ("\"7\"", []), ("7", [.whole, .number]), ("0.5", [.number]), ("true", [.flag]),
+            ("null", []), ("{}", []), ("[]", [.list]), ("[\"w1\"]", [.list]), ("[1]", []), ("[[\"a\"]]", []),
+        ]
+        for setting in Setting.all {
+            for (json, fits) in values {
+                let file = ConfigurationFile(
+                    path: "f",
+                    text: "{\"\(setting.key)\": \(json)}",
+                    kinds: [setting.key: setting.kind]
+                )
+                let isText = json.hasPrefix("\"") && (setting.kind == .text || setting.kind == .list)
+                let isRead = file.problems.isEmpty && file.values[setting.key] != nil
+                #expect(isRead == (isText || fits.contains(setting.kind)), "\(setting.key): \(json)")
+                if !isRead { #expect(file.problems.first?.contains("\(setting.key): must be") == true) }
+            }
+        }
+    }
+
+    /// One slip of the hand in every key, in file, flag and environment: the key is refused and the right one named.
+    @Test
+    func slipsOfTheHandAreNamed() {
+        for key in Setting.all.map(\.key) where key.count > 4 {
+            var letters = Array(key)
+            letters.swapAt(2, 3)
+            let slip = String(letters)
+            guard slip != key else { continue }
+            let variable = SettingsReader.prefix + slip.uppercased().replacing("-", with: "_")
+            let error = #expect(throws: SettingsError.self) {
+                try read([slip: "1"], [variable: "1"], file: "{\"\(slip)\": 1}")
+            }
+            let lines = (error?.description ?? "").split(separator: "\n")
+            #expect(lines.filter { $0.contains("did you mean \(key)?") }.count >= 2, "\(key) in \(lines)")
+            #expect(lines.contains { $0.contains(variable) && $0.contains("did you mean GROOT_GATEWAY_") })
+        }
+    }
+
+    @Test
+    func variablesOfOtherProcessesAreTheirs() throws {
+        let others = [
+            "GROOT_ONNXRUNTIME": "x", "GROOT_AGENT_ARGS": "x", "GROOT_WORKER_ARGS": "x", "GROOT_SIM_ARGS": "x",
+            "GROOT_ADMIN_HOSTS": "x", "GROOT_CONFIGURATION": "x", "GROOT_GATEWAY_ARGS": "x", "GROOT_GATEWAY_CONFIG": "",
+        ]
+        _ = try read([:], others)
+        let error = #expect(throws: SettingsError.self) { try read([:], ["GROOT_GATWAY_LISTEN": "1.2.3.4"]) }
+        #expect(error?.description.contains("did you mean GROOT_GATEWAY_LISTEN?") == true)
+    }
+
+    @Test
+    func aKeyIsThereOnce() {
+        let error = #expect(throws: SettingsError.self) {
+            try read(file: #"{"policy": "p2c", "listen": "a:1", "policy": "p2c"}"#)
+        }
+        #expect(error?.problems == ["gateway.json: policy: is there more than once"])
+    }
+
+    /// Bad usage is 64; where only files are wrong, 65.
+    @Test
+    func whatIsWrongDecidesTheExitCode() {
+        let none = "/no/such/file.pem"
+        let files = ["tls-certificate": none, "tls-key": none]
+        #expect((#expect(throws: SettingsError.self) { try read(files) })?.exit == .badInput)
+        #expect((#expect(throws: SettingsError.self) { try read(["tls-key": none]) })?.exit == .usage)
+        let both = files.merging(["policy": "best"]) { $1 }
+        #expect((#expect(throws: SettingsError.self) { try read(both) })?.exit == .usage)
+    }
+
     @Test
     func everyDefaultReadsBack() throws {
         let defaults = GatewaySettings()

@@ -104,6 +104,11 @@ struct GatewayFlags: ParsableArguments {
         do throws(SettingsError) {
             _ = try settings()
         } catch {
+            // Bad usage is shown with the usage; a file that cannot be used is not.
+            guard error.exit == .usage else {
+                FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
+                throw ExitCode(error.exit.rawValue)
+            }
             throw ValidationError(error.description)
         }
     }

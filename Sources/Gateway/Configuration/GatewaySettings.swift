@@ -30,10 +30,21 @@ struct Setting: Sendable {
     let key: String
     /// What, unit, bounds.
     let text: String
+    /// What a file must have there.
+    var kind = Kind.text
     /// A reload (SIGHUP) takes it over; otherwise it needs a restart.
     var isLive = true
     let read: @Sendable (String, inout GatewaySettings) throws(GatewaySettings.Problem) -> Void
     let show: @Sendable (GatewaySettings) -> String
+
+    /// Kinds of JSON values.
+    enum Kind: String, Sendable {
+        case text = "a text"
+        case list = "a text or a list of texts"
+        case whole = "a whole number"
+        case number = "a number"
+        case flag = "true or false"
+    }
 
     var environmentName: String {
         "GROOT_GATEWAY_" + key.uppercased().replacing("-", with: "_")
@@ -47,7 +58,7 @@ extension Setting {
     static func count(_ key: String, _ text: String, _ range: ClosedRange<Int>, live: Bool = true, _ path: Path<Int>)
         -> Setting
     {
-        Setting(key: key, text: "\(text) (\(range.lowerBound) to \(range.upperBound))", isLive: live) {
+        Setting(key: key, text: "\(text) (\(range.lowerBound) to \(range.upperBound))", kind: .whole, isLive: live) {
             (value, settings) throws(GatewaySettings.Problem) in
             guard let number = Int(value), range.contains(number) else {
                 throw .init("\"\(value)\" is no whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -65,7 +76,7 @@ extension Setting {
         live: Bool = true,
         _ path: Path<Double>
     ) -> Setting {
-        Setting(key: key, text: "\(text) (\(range.lowerBound) to \(range.upperBound))", isLive: live) {
+        Setting(key: key, text: "\(text) (\(range.lowerBound) to \(range.upperBound))", kind: .number, isLive: live) {
             (value, settings) throws(GatewaySettings.Problem) in
             guard let number = Double(value), range.contains(number) else {
                 throw .init("\"\(value)\" is no number from \(range.lowerBound) to \(range.upperBound)")
@@ -84,7 +95,12 @@ extension Setting {
         live: Bool = true,
         _ path: Path<Duration>
     ) -> Setting {
-        Setting(key: key, text: "\(text), milliseconds (\(range.lowerBound) to \(range.upperBound))", isLive: live) {
+        Setting(
+            key: key,
+            text: "\(text), milliseconds (\(range.lowerBound) to \(range.upperBound))",
+            kind: .whole,
+            isLive: live
+        ) {
             (value, settings) throws(GatewaySettings.Problem) in
             guard let number = Int64(value), range.contains(number) else {
                 throw .init(
@@ -98,7 +114,7 @@ extension Setting {
     }
 
     static func flag(_ key: String, _ text: String, live: Bool = true, _ path: Path<Bool>) -> Setting {
-        Setting(key: key, text: "\(text) (true or false)", isLive: live) {
+        Setting(key: key, text: "\(text) (true or false)", kind: .flag, isLive: live) {
             (value, settings) throws(GatewaySettings.Problem) in
             switch value.lowercased() {
             case "true", "yes", "1": settings[keyPath: path] = true

@@ -22,7 +22,7 @@ extension Setting {
         -> Setting
     {
         let unit = key.unit == .count ? "" : ", \(key.unit.rawValue)"
-        return Setting(key: name, text: text + unit, isLive: false) {
+        return Setting(key: name, text: text + unit, kind: key.unit == .count ? .whole : .number, isLive: false) {
             (value, settings) throws(GatewaySettings.Problem) in
             if let problem = HTTP2LimitKey.set(key.name, to: value, in: &settings[keyPath: path]) {
                 throw .init(problem)
@@ -37,7 +37,8 @@ extension Setting {
         Setting(
             key: "workers",
             text:
-                "comma-separated: host, host:port, unix:/path, dns:name:port (all its addresses), srv:_service._tcp.name"
+                "comma-separated: host, host:port, unix:/path, dns:name:port (all its addresses), srv:_service._tcp.name",
+            kind: .list
         ) { (value, settings) throws(GatewaySettings.Problem) in
             var sources: [WorkerSource] = []
             var problems: [String] = []

@@ -26,6 +26,10 @@ extension Setting {
             text: "PostgreSQL connection URL; without it the gateway keeps a database of its own in state-dir",
             isLive: false
         ) { (value, settings) throws(GatewaySettings.Problem) in
+            let isURL = value.hasPrefix("postgres://") || value.hasPrefix("postgresql://")
+            guard value.isEmpty || isURL || value.contains("=") else {
+                throw .init("\"\(value.prefix(80))\" is no connection URL; expected postgres://USER@HOST/DATABASE")
+            }
             settings.database = value.isEmpty ? nil : value
         } show: {
             $0.database.map { masked($0) } ?? ""

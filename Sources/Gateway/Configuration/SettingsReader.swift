@@ -12,7 +12,8 @@ struct SettingsReader: Sendable {
     /// The file's text, if there is a file.
     var file: (path: String, text: String)?
 
-    static let prefix = "GROOT_GATEWAY_"
+    static let commonPrefix = "GROOT_"
+    static let prefix = commonPrefix + "GATEWAY_"
     static let fileVariable = prefix + "CONFIG"
     /// Set by deploy/systemd for the command line; no key.
     static let otherVariables = [fileVariable, prefix + "ARGS"]
@@ -26,27 +27,24 @@ struct SettingsReader: Sendable {
         do {
             reader.file = (path, try String(contentsOfFile: path, encoding: .utf8))
         } catch {
-            throw SettingsError(problems: ["config: \(path) cannot be read: \(error.localizedDescription)"])
+            throw SettingsError(fileProblems: ["config: \(path) cannot be read: \(error.localizedDescription)"])
         }
         return reader
     }
 
     /// - Throws: `SettingsError` with every problem there is.
     func settings() throws(SettingsError) -> GatewaySettings {
-        var problems: [String] = []
-        let fromFile = fileValues(&problems)
-        let known = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.key, $0) })
-        for key in fromFile.keys.sorted() where known[key] == nil {
-            problems.append("\(file?.path ?? "file"): there is no key \"\(key)\"\(Self.suggestion(key))")
+        let kinds = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.key, $0.kind) })
+        let read = file.map { ConfigurationFile(path: $0.path, text: $0.text, kinds: kinds) }
+        let fromFile = read?.values ?? [:]
+        var problems = read?.problems ?? []
+        let keys = Setting.all.map(\.key)
+        for (place, values) in [(file?.path ?? "file", fromFile), ("--set", flags)] {
+            for key in values.keys.sorted() where kinds[key] == nil {
+                problems.append("\(place): there is no key \"\(key)\"\(Spelling.suggestion(for: key, among: keys))")
+            }
         }
-        for key in flags.keys.sorted() where known[key] == nil {
-            problems.append("--set: there is no key \"\(key)\"\(Self.suggestion(key))")
-        }
-        let names = Set(Setting.all.map(\.environmentName))
-        for name in environment.keys.sorted()
-        where name.hasPrefix(Self.prefix) && !names.contains(name) && !Self.otherVariables.contains(name) {
-            problems.append("environment: \(name) is no setting of the gateway")
-        }
+        problems += unknownVariables()
         var settings = GatewaySettings()
         for setting in Setting.all {
             let (place, value): (String, String?) =
@@ -65,10 +63,25 @@ struct SettingsReader: Sendable {
             }
         }
         check(settings, &problems)
-        readCertificates(&settings, &problems)
-        guard problems.isEmpty else { throw SettingsError(problems: problems) }
+        let fileProblems = readCertificates(&settings, &problems)
+        guard problems.isEmpty, fileProblems.isEmpty else {
+            throw SettingsError(problems: problems, fileProblems: fileProblems)
+        }
         settings.directory.workerLimit = settings.gateway.workerLimit
         return settings
+    }
+
+    /// Variables that look like ours and are not: of our prefix, or a slip of the hand away from a setting.
+    private func unknownVariables() -> [String] {
+        let names = Setting.all.map(\.environmentName) + Self.otherVariables
+        let known = Set(names)
+        return environment.keys.sorted().filter { $0.hasPrefix(Self.commonPrefix) && !known.contains($0) }.compactMap {
+            let meant = Spelling.nearest(to: $0, among: names)
+            let isOurs = $0.hasPrefix(Self.prefix)
+            // Of another process, unless it is all but one of ours.
+            if !isOurs, Spelling.slips(Array($0), Array(meant ?? "")) > 2 { return nil }
+            return "environment: \($0) is no setting of the gateway" + (meant.map { "; did you mean \($0)?" } ?? "")
+        }
     }
 
     /// What single keys cannot know.
@@ -89,12 +102,18 @@ struct SettingsReader: Sendable {
         }
     }
 
-    private func readCertificates(_ settings: inout GatewaySettings, _ problems: inout [String]) {
+    /// Files that cannot be used are returned; combinations that make no sense are problems like others.
+    private func readCertificates(_ settings: inout GatewaySettings, _ problems: inout [String]) -> [String] {
+        var fileProblems: [String] = []
         func source(_ side: TLSContextSource.Side, _ configuration: TLSConfiguration) -> TLSContextSource? {
             do throws(HTTP2Error) {
                 return try TLSContextSource(side, configuration)
             } catch {
-                problems.append("TLS: \(error)")
+                if configuration.isComplete(for: side) {
+                    fileProblems.append("TLS: \(error)")
+                } else {
+                    problems.append("TLS: \(error)")
+                }
                 return nil
             }
         }
@@ -102,62 +121,32 @@ struct SettingsReader: Sendable {
         if tls.certificate != nil || tls.key != nil || tls.authority != nil || tls.revoked != nil {
             settings.gateway.tls = source(.server, tls)
         }
-        guard let authority = settings.workerAuthority else { return }
+        guard let authority = settings.workerAuthority else { return fileProblems }
         // To workers the gateway shows the certificate that robots see.
         tls.authority = authority
         settings.gateway.workerTLS = source(.client, tls)
+        return fileProblems
     }
+}
 
-    private func fileValues(_ problems: inout [String]) -> [String: String] {
-        guard let file else { return [:] }
-        do {
-            return try JSONDecoder().decode([String: FileValue].self, from: Data(file.text.utf8)).mapValues(\.text)
-        } catch DecodingError.dataCorrupted(let context) {
-            problems.append(
-                "\(file.path): is no JSON: \(context.underlyingError.map { "\($0)" } ?? context.debugDescription)"
-            )
-        } catch DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty {
-            let key = context.codingPath[0].stringValue
-            problems.append("\(file.path): \(key): must be a text, a number, true, false or a list of texts")
-        } catch {
-            problems.append("\(file.path): must be one JSON object of settings")
+extension TLSConfiguration {
+    /// The files that are named go together; what remains to go wrong is in them.
+    fileprivate func isComplete(for side: TLSContextSource.Side) -> Bool {
+        guard (certificate == nil) == (key == nil) else { return false }
+        return switch side {
+        case .server: certificate != nil && (revoked == nil || authority != nil)
+        case .client: authority != nil
         }
-        return [:]
-    }
-
-    /// A value of the file as text; its setting reads it as if it were a flag.
-    private struct FileValue: Decodable {
-        var text: String
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            // Each kind in turn; the last one reports.
-            if let flag = try? container.decode(Bool.self) {
-                text = "\(flag)"
-            } else if let number = try? container.decode(Int.self) {
-                text = "\(number)"
-            } else if let number = try? container.decode(Double.self) {
-                text = "\(number)"
-            } else if let list = try? container.decode([String].self) {
-                text = list.joined(separator: ",")
-            } else {
-                text = try container.decode(String.self)
-            }
-        }
-    }
-
-    private static func suggestion(_ key: String) -> String {
-        let wanted = Set(key)
-        func likeness(_ other: String) -> Int {
-            wanted.intersection(Set(other)).count - abs(other.count - key.count)
-        }
-        let near: String? = Setting.all.map(\.key).max { likeness($0) < likeness($1) }
-        return near.map { "; did you mean \($0)?" } ?? ""
     }
 }
 
 /// Every problem of a configuration.
 struct SettingsError: Error, CustomStringConvertible, Equatable {
-    var problems: [String]
-    var description: String { problems.joined(separator: "\n") }
+    /// Flags, settings and their combinations.
+    var problems: [String] = []
+    /// Files that are named rightly and cannot be used.
+    var fileProblems: [String] = []
+
+    var description: String { (problems + fileProblems).joined(separator: "\n") }
+    var exit: ProcessExit { problems.isEmpty ? .badInput : .usage }
 }
