@@ -194,6 +194,11 @@ let package = Package(
         ),
         .testTarget(name: "GrootCoreTests", dependencies: ["GrootCore", "GrootTesting"], swiftSettings: settings),
         .testTarget(
+            name: "GrootAdminTests",
+            dependencies: ["GrootAdmin", "GrootCore", "GrootTesting", logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "GrootImagingTests",
             dependencies: ["GrootImaging", "GrootCore", crypto],
             exclude: ["make_goldens.py"],
