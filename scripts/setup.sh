@@ -11,6 +11,7 @@ packages=(
     python3-rosmaster python3-rospy python3-rostopic python3-roslaunch
     python3-sensor-msgs python3-geometry-msgs python3-std-msgs python3-std-srvs
     chromium chromium-driver fonts-noto-cjk python3-selenium python3-yaml python3-jsonschema prometheus binutils
+    systemd-container mmdebstrap dnsmasq-base
 )
 onnxruntime_version=1.32
 
@@ -38,6 +39,17 @@ if [ ! -d .state/kubernetes/kubernetes_validate ]; then
     say "fetching kubernetes-validate"
     /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
         --target .state/kubernetes "kubernetes-validate==1.37.*"
+fi
+
+# A Debian that boots, with what our packages depend on: for the tests that run the units under a real systemd.
+machine=.state/debian-root
+if [ ! -e "$machine/usr/lib/systemd/systemd" ] && [ "$(id -u)" -eq 0 ]; then
+    say "making a Debian root for tests that boot systemd ($machine)"
+    rm -rf "$machine"
+    mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,postgresql,postgresql-client,curl,iproute2,procps \
+        --include=libturbojpeg0,libosmesa6,libmujoco2.2.2,libnghttp2-14,libpq5,libssl3,libxml2 \
+        --customize-hook='systemd-machine-id-setup --root="$1"' \
+        --customize-hook='chroot "$1" systemctl disable postgresql.service' bookworm "$machine"
 fi
 
 library=.state/onnxruntime/libonnxruntime.so

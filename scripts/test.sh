@@ -9,7 +9,7 @@ export GROOT_ONNXRUNTIME="$PWD/.state/onnxruntime/libonnxruntime.so"
 # deploy/, certificates and the dashboard, with the built executables, openssl, dpkg, promtool and a browser.
 operation() {
     (cd Tests/Operation && PYTHONPATH="$PWD/../../.state/kubernetes" /usr/bin/python3 -W error::ResourceWarning -m unittest --verbose \
-        test_certificates test_units test_packages test_dashboard test_install)
+        test_exit_codes test_certificates test_units test_packages test_dashboard test_install test_discovery test_systemd)
 }
 
 if [ "${1:-}" = Operation ]; then

@@ -23,7 +23,7 @@ package struct StoreError: Error, CustomStringConvertible {
         case migrationChanged = "migration_changed"
         /// initdb or postgres is not installed.
         case toolsMissing = "tools_missing"
-        /// The state directory cannot be used.
+        /// The state directory, or another path to write to, cannot be used.
         case stateDirectory = "state_directory"
         /// The private database server does not start.
         case clusterFailed = "cluster_failed"

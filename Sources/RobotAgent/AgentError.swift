@@ -15,7 +15,9 @@ package struct AgentError: Error, Sendable, CustomStringConvertible {
         case mismatch
         /// The robot refused a mode, did not arrive, or the safety gate stopped it.
         case safety
-        /// The spool on disk cannot be used.
+        /// A recording that is missing or cannot be read.
+        case badRecording
+        /// The spool or another folder on disk cannot be written.
         case spool
     }
 
@@ -36,10 +38,10 @@ package struct AgentError: Error, Sendable, CustomStringConvertible {
     package var exit: ProcessExit {
         switch code {
         case .usage: .usage
-        case .badProfile, .badCertificate, .mismatch: .badInput
+        case .badProfile, .badCertificate, .badRecording, .mismatch: .badInput
         case .unavailable: .unavailable
         case .safety: .safety
-        case .spool: .failed
+        case .spool: .cannotWrite
         }
     }
 }

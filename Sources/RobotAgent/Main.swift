@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import GrootCore
 import Logging
+import ROS1
 
 @main
 struct Main {
@@ -18,6 +19,12 @@ struct Main {
         } catch let problems as RunFlags.Problems {
             FileHandle.standardError.write(Data("groot-agent:\n\(problems)\nSee groot-agent --help.\n".utf8))
             exit(ProcessExit.usage.rawValue)
+        } catch let error as AgentError {
+            FileHandle.standardError.write(Data("groot-agent: \(error)\n".utf8))
+            exit(error.exit.rawValue)
+        } catch let error as ROSError {
+            FileHandle.standardError.write(Data("groot-agent: \(error)\n".utf8))
+            exit(ProcessExit.unavailable.rawValue)
         } catch {
             AgentCommand.exit(withError: error)
         }

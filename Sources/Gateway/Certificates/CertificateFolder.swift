@@ -106,7 +106,7 @@ struct CertificateFolder {
         do {
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         } catch {
-            throw CertificatesError(.badFile, "cannot create \(directory.path)", cause: error)
+            throw CertificatesError(.cannotWrite, "cannot create \(directory.path)", cause: error)
         }
     }
 
@@ -125,7 +125,7 @@ struct CertificateFolder {
         do {
             try Data(text.utf8).write(to: file, options: .atomic)
         } catch {
-            throw CertificatesError(.badFile, "cannot write \(file.path)", cause: error)
+            throw CertificatesError(.cannotWrite, "cannot write \(file.path)", cause: error)
         }
     }
 
@@ -141,7 +141,7 @@ struct CertificateFolder {
         } catch Errno.fileExists {
             throw CertificatesError(.exists, "\(file.path) exists and is not written over; move it away first")
         } catch {
-            throw CertificatesError(.badFile, "cannot create \(file.path)", cause: error)
+            throw CertificatesError(.cannotWrite, "cannot create \(file.path)", cause: error)
         }
     }
 

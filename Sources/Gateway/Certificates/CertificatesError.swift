@@ -7,6 +7,8 @@ struct CertificatesError: Error, CustomStringConvertible {
         case exists
         /// A file is missing or is not what it should be.
         case badFile
+        /// A file or folder cannot be written.
+        case cannotWrite
         /// Nothing in the archive fits.
         case unknown
     }

@@ -236,7 +236,6 @@ private func reported(_ body: () throws -> Void) throws {
         try body()
     } catch let error as CertificatesError {
         FileHandle.standardError.write(Data("groot-gateway certs: \(error)\n".utf8))
-        let code: ProcessExit = error.code == .usage ? .usage : .badInput
-        throw ExitCode(code.rawValue)
+        throw ExitCode(GatewayExit.code(for: error).rawValue)
     }
 }

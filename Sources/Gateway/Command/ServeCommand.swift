@@ -46,12 +46,9 @@ struct ServeCommand: AsyncParsableCommand {
                 reload: { try flags.settings() }
             )
             try await gateway.run()
-        } catch let error as GatewayError {
-            logger.error("the gateway cannot go on", metadata: ["error": "\(error)"])
-            throw ExitCode(error.code == .address ? ProcessExit.usage.rawValue : ProcessExit.failed.rawValue)
         } catch {
-            logger.error("the gateway failed", metadata: ["error": "\(error)"])
-            throw ExitCode(ProcessExit.failed.rawValue)
+            logger.error("the gateway cannot go on", metadata: ["error": "\(error)"])
+            throw ExitCode(GatewayExit.code(for: error).rawValue)
         }
     }
 }

@@ -35,7 +35,7 @@ package struct DatabaseBackup: Sendable {
             if FileManager.default.fileExists(atPath: file) { try FileManager.default.removeItem(atPath: file) }
             try FileManager.default.moveItem(atPath: partial, toPath: file)
         } catch {
-            throw StoreError(.rejected, "the backup cannot be written to \(file)", cause: error)
+            throw StoreError(.stateDirectory, "the backup cannot be written to \(file)", cause: error)
         }
     }
 

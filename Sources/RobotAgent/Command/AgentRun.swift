@@ -77,6 +77,9 @@ package struct AgentRun: Sendable {
         } catch let error as AgentError {
             logger.error("\(error.message)", metadata: error.cause.map { ["error": "\($0)"] } ?? [:])
             return error.exit
+        } catch let error as ListenError {
+            logger.error("\(error)")
+            return .cannotListen
         } catch is CancellationError {
             logger.info("stopped before the robot moved")
             return .ok
@@ -87,6 +90,8 @@ package struct AgentRun: Sendable {
     }
 
     private func supervised() async throws -> ProcessExit {
+        // A profile that cannot be read is said before anything is contacted.
+        if configuration.profile != "auto" { _ = try ProfileCatalog.load(configuration.profile) }
         let tls = try fleetTLS()
         let gateway = try GatewayClient(
             endpoints: configuration.gateways,
@@ -105,18 +110,17 @@ package struct AgentRun: Sendable {
             logger: logger
         )
         return try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
             group.addTask { try await gateway.run() }
             if let tls { group.addTask { try await tls.run() } }
             group.addTask { [notifier] in try await notifier.run() }
             group.addTask { await spool.run(to: gateway) }
             if case .tcp(let host, let port)? = configuration.admin {
-                group.addTask { [metrics, logger, readiness] in
-                    try await AdminServer(host: host, port: port, metrics: metrics, logger: logger) {
-                        readiness.peek()
-                    }.run()
-                }
+                // Nothing moves when it cannot listen.
+                try await AdminServer(host: host, port: port, metrics: metrics, logger: logger) { [readiness] in
+                    readiness.peek()
+                }.start(in: &group)
             }
-            defer { group.cancelAll() }
             let exit: ProcessExit
             do {
                 exit = try await operate(gateway: gateway, spool: spool, boot: boot)

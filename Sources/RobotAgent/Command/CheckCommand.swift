@@ -34,6 +34,7 @@ struct CheckCommand: AsyncParsableCommand {
         guard AgentConfiguration.isUsable(robot: robot), (0.1...600).contains(seconds) else {
             throw ValidationError("--robot: letters, digits, _ and -; --seconds: 0.1 to 600")
         }
+        if profile != "auto" { _ = try ProfileCatalog.load(profile) }
         let environment = ProcessInfo.processInfo.environment
         let master = rosMaster ?? environment["ROS_MASTER_URI"] ?? "http://127.0.0.1:\(DefaultPort.rosMaster)"
         var logger = Logger(label: "check")

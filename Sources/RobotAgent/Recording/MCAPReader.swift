@@ -25,10 +25,10 @@ struct MCAPReader: Sendable {
         do {
             data = try Data(contentsOf: file, options: .mappedIfSafe)
         } catch {
-            throw AgentError(.usage, "the recording \(file.path) cannot be read", cause: error)
+            throw AgentError(.badRecording, "the recording \(file.path) cannot be read", cause: error)
         }
         guard data.count >= 8, Array(data.prefix(8)) == MCAPWriter.magic else {
-            throw AgentError(.usage, "\(file.path) is no MCAP file")
+            throw AgentError(.badRecording, "\(file.path) is no MCAP file")
         }
         var reader = MCAPReader()
         try reader.records(Cursor(data[(data.startIndex + 8)...]), file, body)
@@ -63,7 +63,10 @@ struct MCAPReader: Sendable {
                 _ = try content.slice(8 + 8 + 8 + 4)
                 let compression = try content.text()
                 guard compression.isEmpty else {
-                    throw AgentError(.usage, "\(file.path) is compressed with \(compression); uncompress it first")
+                    throw AgentError(
+                        .badRecording,
+                        "\(file.path) is compressed with \(compression); uncompress it first"
+                    )
                 }
                 let size: UInt64 = try content.integer()
                 try records(try content.slice(size), file, body)
@@ -83,7 +86,7 @@ struct MCAPReader: Sendable {
 
         mutating func slice(_ length: UInt64) throws -> Cursor {
             guard length <= UInt64(rest.count) else {
-                throw AgentError(.usage, "the recording ends in the middle of a record")
+                throw AgentError(.badRecording, "the recording ends in the middle of a record")
             }
             defer { rest = rest.dropFirst(Int(length)) }
             return Cursor(rest.prefix(Int(length)))

@@ -86,7 +86,7 @@ final class Recorder: MessageTap {
         do {
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         } catch {
-            throw AgentError(.usage, "--record \(directory.path): the folder cannot be made", cause: error)
+            throw AgentError(.spool, "--record \(directory.path): the folder cannot be made", cause: error)
         }
     }
 

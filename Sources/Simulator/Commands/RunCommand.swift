@@ -88,8 +88,13 @@ struct RunCommand: AsyncParsableCommand {
         var uri = named ?? ""
         do {
             if named == nil {
-                let server = ROSMaster(port: masterPort ?? Self.defaultMasterPort, logger: logger)
-                uri = "http://127.0.0.1:\(try await server.start())"
+                let port = masterPort ?? Self.defaultMasterPort
+                let server = ROSMaster(port: port, logger: logger)
+                do {
+                    uri = "http://127.0.0.1:\(try await server.start())"
+                } catch {
+                    throw ListenError("the embedded ROS master", on: "127.0.0.1:\(port)", cause: error)
+                }
                 embedded = server
             }
             let node = ROSNode(name: "/groot_sim", masterURI: uri, logger: logger, metrics: metrics)
@@ -138,6 +143,10 @@ struct RunCommand: AsyncParsableCommand {
             await embedded?.stop()
             logger.error("ROS cannot be used", metadata: ["error": "\(error)", "peer": "\(uri)"])
             throw ExitCode(ProcessExit.unavailable.rawValue)
+        } catch let error as ListenError {
+            await embedded?.stop()
+            logger.error("\(error)")
+            throw ExitCode(ProcessExit.cannotListen.rawValue)
         } catch let error as EndpointError {
             await embedded?.stop()
             throw ValidationError("--admin: \(error)")

@@ -120,3 +120,8 @@ func reported(_ error: WorkerError) -> ExitCode {
     default: ExitCode(ProcessExit.failed.rawValue)
     }
 }
+
+func reported(_ error: ListenError) -> ExitCode {
+    FileHandle.standardError.write(Data("groot-worker: \(error)\n".utf8))
+    return ExitCode(ProcessExit.cannotListen.rawValue)
+}

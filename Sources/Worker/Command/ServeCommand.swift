@@ -181,6 +181,9 @@ struct ServeCommand: AsyncParsableCommand {
         } catch let error as WorkerError {
             await keeper.closeAll()
             throw reported(error)
+        } catch let error as ListenError {
+            await keeper.closeAll()
+            throw reported(error)
         }
         await keeper.closeAll()
         logger.info("drained")

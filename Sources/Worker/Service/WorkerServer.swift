@@ -25,6 +25,8 @@ package struct WorkerServer: Service {
     private let onServing: @Sendable (_ checkpoints: String) async -> Void
     private let metrics: WorkerMetrics
     private let logger: Logger
+    /// Stored once the listener is open.
+    private let isBound = LatestValue<Bool>()
 
     package init(
         name: String,
@@ -86,7 +88,11 @@ package struct WorkerServer: Service {
             do {
                 try await server.serve()
             } catch {
-                throw WorkerError(.notServing, "Cannot serve on \(endpoint); is the address taken? \(error)")
+                // Once it was bound, what fails is something else.
+                guard isBound.peek() != nil else {
+                    throw ListenError("the worker", on: "\(endpoint)", cause: error)
+                }
+                throw WorkerError(.notServing, "Serving on \(endpoint) ended: \(error)")
             }
             try await loading.get()
             await counting
@@ -119,6 +125,7 @@ package struct WorkerServer: Service {
     private func loadAndServe() async -> Result<Void, WorkerError> {
         // A port that cannot be bound is reported by serve(), at once.
         guard let address = try? await address else { return .success(()) }
+        isBound.store(true)
         logger.info("listening", metadata: ["peer": "\(address)"])
         do throws(WorkerError) {
             try await load()

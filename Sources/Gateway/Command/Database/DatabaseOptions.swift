@@ -58,13 +58,13 @@ struct DatabaseOptions: ParsableArguments {
 
 /// What the database subcommands share.
 enum DatabaseCommand {
-    /// Prints what the store says about a failure and ends with exit code 1.
+    /// Prints what the store says about a failure and ends with the exit code that fits it.
     static func reporting<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
         } catch let error as StoreError {
             try FileHandle.standardError.write(contentsOf: Data("groot-gateway: \(error.message)\n".utf8))
-            throw ExitCode(ProcessExit.failed.rawValue)
+            throw ExitCode(GatewayExit.code(for: error).rawValue)
         }
     }
 

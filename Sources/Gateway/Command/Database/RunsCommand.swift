@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GrootCore
 import GrootStore
 
 /// `groot-gateway runs`: run configs, who gets which, canaries.
@@ -58,7 +59,8 @@ struct RunsCommand: AsyncParsableCommand {
                 do {
                     text = try String(contentsOfFile: String(config.dropFirst()), encoding: .utf8)
                 } catch {
-                    throw ValidationError("--config \(config): cannot be read")
+                    FileHandle.standardError.write(Data("Error: --config \(config): cannot be read\n".utf8))
+                    throw ExitCode(ProcessExit.badInput.rawValue)
                 }
             }
             // What does not parse is answered below.
