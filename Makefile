@@ -63,6 +63,10 @@ format: ## Rewrite the Swift sources in the project's format
 bench-gateway: setup ## CPU per request beside nghttpx, HAProxy, nginx and Envoy (ROUNDS=5 ONLY=small,obs TLS=0,1; PAGE=1 writes docs/benchmarks)
 	@bench/gateway/run.sh $(if $(filter 1,$(PAGE)),--page)
 
+chaos: setup ## kill -9 of everything, damaged spools, full disks, at random: each record accounted for once (ROUNDS=100 SEED=1)
+	@scripts/build.sh tests
+	@ROUNDS=$(or $(ROUNDS),100) SEED=$(or $(SEED),1) scripts/test.sh ChaosSerialTests
+
 fuzz: setup ## Mutated HTTP/2 sessions against the gateway's connection (ITERATIONS=1000000 SEED=1); a failure names its seed
 	@scripts/build.sh tests
 	@GROOT_FUZZ_ITERATIONS=$(or $(ITERATIONS),1000000) GROOT_FUZZ_SEED=$(or $(SEED),1) swift test --skip-build --filter SessionFuzz
@@ -80,4 +84,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-settings bench-gateway bench-store bench-worker bench-gpu fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-settings bench-gateway bench-store bench-worker bench-gpu chaos fuzz test lint format train generate clean package

@@ -43,7 +43,7 @@ final class FaultScene {
 
     let fleet: FleetFixture
     private(set) var gateway: ChildProcess
-    let worker: ChildProcess
+    private(set) var worker: ChildProcess
     let robots: [Robot]
     private let gatewayEnvironment: [String: String]
 
@@ -103,6 +103,34 @@ final class FaultScene {
         try await ready(gateway, fleet.gatewayAdmin)
     }
 
+    func restartWorker() async throws {
+        worker = try fleet.startWorker(0)
+        try await ready(worker, fleet.workerAdmins[0])
+    }
+
+    /// One byte of the details that a dead agent left is another one.
+    ///
+    /// - Parameter place: share of the largest file, 0 to 1.
+    func damageSpool(of robot: Robot, at place: Double) throws {
+        let files = try FileManager.default.contentsOfDirectory(
+            at: robot.spool,
+            includingPropertiesForKeys: [.fileSizeKey]
+        ).filter { $0.lastPathComponent.contains(".details.") }
+        let sized = try files.map { ($0, try $0.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0) }
+        guard let (file, size) = sized.max(by: { $0.1 < $1.1 }), size > 0 else { return }
+        var bytes = try Data(contentsOf: file)
+        bytes[bytes.startIndex + Int(place * Double(size))] ^= 0x5A
+        try bytes.write(to: file)
+    }
+
+    /// PostgreSQL's first process, as its own file names it.
+    var postmaster: Int32? {
+        let file = fleet.folder.url.appending(path: "gateway/postgres/data/postmaster.pid")
+        // Between two of them there is none.
+        let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").first.flatMap { Int32($0) }.flatMap { postgres.contains($0) ? $0 : nil }
+    }
+
     /// Server processes of the gateway's database.
     var postgres: [Int32] {
         let data = fleet.folder.url.appending(path: "gateway/postgres/data").resolvingSymlinksInPath().path
@@ -139,8 +167,10 @@ final class FaultScene {
 
     /// Ends the agents in peace and compares what they said and left with the database.
     ///
-    /// - Parameter mayLose: details may have been given up; then every one of them is counted.
-    func account(mayLose: Bool = false) async throws {
+    /// - Parameters:
+    ///   - mayLose: details may have been given up; then every one of them is counted.
+    ///   - mayDamage: details on disk may have been damaged; then every one of them is counted.
+    func account(mayLose: Bool = false, mayDamage: Bool = false) async throws {
         for robot in robots { robot.agent?.terminate() }
         for robot in robots {
             let last = robot.agent
@@ -149,8 +179,8 @@ final class FaultScene {
             }
             let left = try FileManager.default.contentsOfDirectory(atPath: robot.spool.path)
             #expect(left.isEmpty, "everything was acknowledged")
-            try accountRecords(of: robot, mayLose: mayLose)
-            try accountEpisodes(of: robot, mayLose: mayLose)
+            try accountRecords(of: robot, mayLose: mayLose, mayDamage: mayDamage)
+            try accountEpisodes(of: robot, mayLose: mayLose || mayDamage)
         }
         #expect(
             try fleet.query("SELECT count(*) FROM episodes WHERE outcome IS NOT NULL AND started_at IS NULL") == ["0"]
@@ -158,13 +188,13 @@ final class FaultScene {
     }
 
     /// Of every boot 1, 2, 3 ... each in exactly one row, without a gap but what was given up and counted.
-    private func accountRecords(of robot: Robot, mayLose: Bool) throws {
+    private func accountRecords(of robot: Robot, mayLose: Bool, mayDamage: Bool) throws {
         let boots = try fleet.query(
             """
             SELECT b.boot, upper(b.committed) - 1,
                 (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(b.committed) AS r),
                 b.dropped_inferences + b.dropped_control_samples + b.dropped_events,
-                b.dropped_episodes + b.damaged_records + b.refused_records,
+                b.dropped_episodes + b.refused_records, b.damaged_records,
                 count(a.sequence), count(DISTINCT a.sequence)
             FROM telemetry_boots AS b LEFT JOIN (
                 SELECT robot, boot, sequence FROM inferences UNION ALL SELECT robot, boot, sequence FROM control_samples
@@ -178,17 +208,22 @@ final class FaultScene {
         var dropped = 0
         for boot in boots {
             let numbers = boot[1...].map { Int($0) ?? -1 }
-            #expect(numbers[4] == numbers[1] && numbers[5] == numbers[1], "each committed record once in \(boot)")
-            #expect(numbers[3] == 0, "no episode was given up, nothing damaged or refused in \(boot)")
+            #expect(numbers[5] == numbers[1] && numbers[6] == numbers[1], "each committed record once in \(boot)")
+            #expect(numbers[3] == 0, "no episode was given up, nothing refused in \(boot)")
+            if !mayDamage { #expect(numbers[4] == 0, "nothing damaged in \(boot)") }
             gaps += numbers[0] - numbers[1]
-            dropped += numbers[2]
-            if !mayLose { #expect(numbers[0] == numbers[1] && numbers[2] == 0, "no gap in \(boot)") }
+            dropped += numbers[2] + numbers[4]
+            if !mayLose, numbers[4] == 0 {
+                #expect(numbers[0] == numbers[1] && numbers[2] == 0, "no gap in \(boot)")
+            }
         }
         // What found no room at all was counted before it got a number.
         #expect(gaps <= dropped, "what is missing was given up and counted")
         for (boot, number) in robot.onDisk {
-            let committed = boots.first { $0[0] == boot }.flatMap { UInt64($0[1]) } ?? 0
-            #expect(committed >= number, "what was on disk when \(boot) was killed is there")
+            let row = boots.first { $0[0] == boot }
+            let committed = row.flatMap { UInt64($0[1]) } ?? 0
+            let lost = row.map { (UInt64($0[3]) ?? 0) + (UInt64($0[5]) ?? 0) } ?? 0
+            #expect(committed + lost >= number, "what was on disk when \(boot) was killed is there")
         }
     }
 
