@@ -2,7 +2,7 @@ import Foundation
 package import Logging
 import Synchronization
 
-/// Writes one JSON object per line to standard error: time, level, label, message, metadata.
+/// Writes one JSON object per line to standard error: time, level, label, message, metadata (each value clipped).
 ///
 /// Metadata keys come from one list: `robot`, `worker`, `checkpoint`, `episode`, `request_id`, `step`,
 /// `peer`, `topic`, `error`, `suppressed`, `setting`, and those of the access log (docs/gateway-metrics.md).
@@ -34,7 +34,7 @@ package struct JSONLogHandler: LogHandler {
             "message": event.message.description,
         ]
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
-            fields[key] = value.description
+            fields[key] = LogText.clipped(value.description)
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
