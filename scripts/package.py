@@ -115,8 +115,11 @@ def copy(source: pathlib.Path, target: pathlib.Path, mode: int = 0o644) -> None:
 def scripts(role: Role) -> dict[str, str]:
     """Maintainer scripts; `DPKG_ROOT` is set when the package goes into another root than the running system's."""
     units = "groot-gateway.service" if role.name == "gateway" else f"'groot-{role.name}@*.service'"
+    # One after the other, each when the one before it is ready: what they serve goes on meanwhile. A restart that fails is
+    # systemd's business from then on; the package is installed.
+    active = f"$(systemctl list-units --plain --no-legend --state=active {units} | cut -d ' ' -f 1)"
     restart = (
-        f"        [ -z \"$2\" ] || systemctl try-restart {units}\n"
+        f"        [ -z \"$2\" ] || for unit in {active}; do systemctl try-restart \"$unit\" || true; done\n"
         if role.restarts
         else "        [ -z \"$2\" ] || echo 'groot-agent: running robots keep the old version until you restart them'\n"
     )
@@ -143,6 +146,8 @@ fi
 set -e
 if [ "$1" = purge ]; then
     rm -rf "$DPKG_ROOT/var/lib/groot-{role.name}"
+    # What `systemctl enable` made would point nowhere.
+    rm -f "$DPKG_ROOT"/etc/systemd/system/*.wants/groot-{role.name}.service "$DPKG_ROOT"/etc/systemd/system/*.wants/groot-{role.name}@*.service
     # Certificates, keys and what an administrator added stay; an empty directory does not.
     rmdir --ignore-fail-on-non-empty "$DPKG_ROOT/etc/groot-fleet/tls" "$DPKG_ROOT/etc/groot-fleet" 2>/dev/null || true
 fi

@@ -39,30 +39,35 @@ class Machine:
         layers = f"lowerdir={BASE},upperdir={self.folder}/upper,workdir={self.folder}/work"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self.root], check=True)
         self.console = (self.folder / "console").open("wb")
-        command = ["systemd-nspawn", "-D", self.root, "--register=no", "--keep-unit", "--boot", "--private-network", "--console=pipe",
+        self.command = ["systemd-nspawn", "-D", self.root, "--register=no", "--keep-unit", "--boot", "--private-network", "--console=pipe",
                    f"--bind={shared}:/shared"]
         if CONFIGURATION == "debug":
-            command.append(f"--bind-ro={TOOLCHAIN}:{TOOLCHAIN}")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
-        self.wait_until_booted()
+            self.command.append(f"--bind-ro={TOOLCHAIN}:{TOOLCHAIN}")
+        self.boot()
 
-    def leader(self):
-        """Its process 1, as the host sees it; another one after a reboot."""
-        found = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return found[0] if found else None
+    def boot(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
 
-    def wait_until_booted(self, other_than=None):
         def booted():
-            leader = self.leader()
-            if not leader or leader == other_than:
-                return False
-            return self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+            return self.leader() and self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
 
         eventually("the machine boots", booted, 60)
 
+    def leader(self):
+        """Its process 1, as the host sees it."""
+        ours = os.readlink("/proc/self/ns/pid")
+        for child in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            # On the way there nspawn has children that are still on the host: nothing may be run in those.
+            if os.readlink(f"/proc/{child}/ns/pid") != ours:
+                return child
+        return None
+
     def run(self, *command, check=True, seconds=180):
+        leader = self.leader()
+        if not leader:
+            raise AssertionError(f"the machine is down: {' '.join(map(str, command))}")
         run = subprocess.run(
-            ["nsenter", "-t", self.leader() or "0", "-a", "--wd=/", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+            ["nsenter", "-t", leader, "-a", "-w", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
              "DEBIAN_FRONTEND=noninteractive", *map(str, command)],
             text=True, errors="replace", capture_output=True, timeout=seconds,
         )
@@ -84,13 +89,17 @@ class Machine:
         return self.run("journalctl", "-u", unit, "-o", "cat", "--no-pager", "-n", lines, check=False).stdout
 
     def reboot(self):
-        before = self.leader()
         self.run("systemctl", "reboot", check=False)
-        self.wait_until_booted(other_than=before)
+        # Its own way to say that whoever started it should start it again.
+        code = self.process.wait(60)
+        if code != 133:
+            raise AssertionError(f"the machine ended with {code} instead of rebooting")
+        self.boot()
 
     def close(self):
         if self.process.poll() is None:
-            self.run("systemctl", "poweroff", "--force", check=False)
+            # Its systemd is asked to power off.
+            self.process.terminate()
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:

@@ -72,6 +72,39 @@ class UnitTests(unittest.TestCase):
                 with self.subTest(role=role, flag=flag):
                     self.assertIn(flag, help_text)
 
+    def test_commands_in_the_pages_exist(self):
+        """Every command of ours that a page of docs/operations names, with its flags, in either language."""
+        known = {}
+
+        def help_of(words):
+            if words not in known:
+                run = subprocess.run([BINARIES / words[0], *words[1:], "--help"], text=True, capture_output=True)
+                known[words] = run.stdout if run.returncode == 0 else ""
+            return known[words]
+
+        found = 0
+        for page in sorted((ROOT / "docs/operations").glob("*.md")):
+            text = page.read_text()
+            spans = re.findall(r"`([^`\n]+)`", text) + [line for block in re.findall(r"```(?:sh)?\n(.*?)```", text, re.S) for line in block.splitlines()]
+            for span in spans:
+                command = re.match(r"(groot-(?:gateway|worker|agent|sim))((?: [a-z][a-z-]*)*)(?= |$)", span.strip())
+                if not command or "@" in span.split(" ")[0]:
+                    continue
+                words = (command[1], *command[2].split())
+                # Arguments look like subcommands: as many words as are commands.
+                while len(words) > 1 and f" {words[-1]} " not in re.sub(r"\s", " ", help_of(words[:-1]).partition("SUBCOMMANDS:")[2]):
+                    words = words[:-1]
+                if len(words) == 1 and command[2]:
+                    serve = {"groot-agent": "run", "groot-sim": "run"}.get(words[0], "serve")
+                    words = (words[0], serve)
+                shown = help_of(words) + (help_of((words[0], {"groot-agent": "run", "groot-sim": "run"}.get(words[0], "serve"))) if len(words) == 1 else "")
+                for flag in re.findall(r"(?<= )--[a-z][a-z-]*", span):
+                    found += 1
+                    with self.subTest(page=page.name, command=" ".join(words), flag=flag):
+                        self.assertRegex(shown + "--help --set ", re.escape(flag) + r"\b")
+                self.assertTrue(shown, f"{page.name}: {span}")
+        self.assertGreater(found, 10)
+
     def test_accounts_and_directories_are_made(self):
         with scratch("groot-accounts-") as folder:
             (pathlib.Path(folder) / "etc").mkdir()

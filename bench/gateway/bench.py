@@ -329,7 +329,8 @@ def scenarios(peers: list[Peer], record: dict) -> None:
             if name == "lb":
                 row.append(f"{result['p50'] / 1e3:.0f} / {result['p90'] / 1e3:.0f} / {result['p99'] / 1e3:.0f} ms")
             else:
-                row.append(f"{result['errors']} errors, {result['refused']} sent again, {result['requests']} ok")
+                row.append(f"{result['errors']} errors, {result['refused']} sent again, "
+                           f"{result['requests'] / result['seconds']:.0f}/s, p99 {result['p99'] / 1e3:.1f} ms")  # fmt: skip
         print(table([head, row]), flush=True)
 
 
