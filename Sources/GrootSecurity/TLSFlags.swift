@@ -2,19 +2,19 @@ package import ArgumentParser
 
 /// The TLS flags that worker and agent share.
 package struct TLSFlags: ParsableArguments {
-    @Option(help: "PEM file: this process's certificate, as groot-gateway certs issues it. Turns TLS on.")
+    @Option(help: .init("This process's certificate, PEM; turns TLS on.", valueName: "file"))
     package var tlsCertificate: String?
 
-    @Option(help: "PEM file: the certificate's key, readable by this process only.")
+    @Option(help: .init("Its key, PEM, readable by this process only.", valueName: "file"))
     package var tlsKey: String?
 
-    @Option(help: "PEM file: the authority whose certificates are believed.")
+    @Option(help: .init("Whose certificates are believed, PEM.", valueName: "file"))
     package var tlsAuthority: String?
 
-    @Option(help: "Deny list of serial numbers, as groot-gateway certs revoke writes it; read again when it changes.")
+    @Option(help: .init("Deny list of groot-gateway certs revoke.", valueName: "file"))
     package var tlsRevoked: String?
 
-    @Option(help: "Seconds between two looks at the TLS files, which may be renewed while the process runs.")
+    @Option(help: .init("Seconds between looks at these files.", valueName: "s"))
     package var tlsReload = 10
 
     package init() {}

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import GrootCore
 import Logging
 import ROS1
@@ -8,7 +9,17 @@ import ROS1
 struct Main {
     static func main() async {
         LogSetup.bootstrap(level: .info)
-        let arguments = FlagSpelling.normalised(Array(CommandLine.arguments.dropFirst()))
+        // A reader of its log that goes away must not end a process that moves a robot.
+        signal(SIGPIPE, SIG_IGN)
+        let given = Array(CommandLine.arguments.dropFirst())
+        let arguments = FlagSpelling.normalised(given)
+        if let remark = FlagSpelling.remark(on: given) {
+            if arguments.contains("--strict") {
+                FileHandle.standardError.write(Data("groot-agent:\n--strict: \(remark)\n".utf8))
+                exit(ProcessExit.usage.rawValue)
+            }
+            Logger(label: "agent").warning("\(remark)")
+        }
         do {
             var command = try AgentCommand.parseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {

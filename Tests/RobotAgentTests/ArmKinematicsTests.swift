@@ -123,7 +123,7 @@ struct ArmKinematicsTests {
         let action: [ActionComponent] = [.leftPose, .rightPose, .leftClaw, .rightClaw]
         let policy = policy(state: state.flatMap(\.names), action: action.flatMap(\.names))
         #expect(policy.stateNames.count == 20 && policy.actionNames.count == 20)
-        #expect(PolicyMatch.problems(policy: policy, profile: profile, task: "t", chunkSize: nil) == [])
+        #expect(PolicyMatch.problems(policy: policy, profile: profile, task: "t") == [])
         #expect(profile.controlNames(for: policy.actionNames).count == 16)
         var observation = ObservationBuffers.Aligned(
             frames: [:],
@@ -169,7 +169,7 @@ struct ArmKinematicsTests {
         #expect(throws: (any Error).self) { try hands.joints(answer, from: observation.state) }
         let both = self.policy(state: [], action: policy.actionNames + ActionComponent.leftArm.names)
         #expect(
-            PolicyMatch.problems(policy: both, profile: profile, task: "t", chunkSize: nil)
+            PolicyMatch.problems(policy: both, profile: profile, task: "t")
                 .contains { $0.contains("only one can be followed") }
         )
     }

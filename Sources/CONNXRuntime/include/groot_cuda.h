@@ -2,6 +2,7 @@
 //
 // ONNX Runtime's C interface allocates memory on a GPU and runs on it, but does not copy to a fixed address, which a
 // captured CUDA graph needs. The driver's library is opened at run time; without a driver nothing else is affected.
+// How busy and how warm a GPU is, its management library says: groot_nvml.h.
 #ifndef GROOT_CUDA_H
 #define GROOT_CUDA_H
 

@@ -1,6 +1,5 @@
 import Foundation
 package import Logging
-import Synchronization
 
 /// Writes one JSON object per line to standard error: time, level, label, message, metadata (each value clipped).
 ///
@@ -39,24 +38,7 @@ package struct JSONLogHandler: LogHandler {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Strings always encode; a log line that cannot be written is dropped rather than stopping the process.
-        guard var line = try? encoder.encode(fields) else { return }
-        line.append(0x0A)
-        FileHandle.standardError.write(line)
+        guard let line = try? encoder.encode(fields) else { return }
+        TerminalConsole.shared.log(String(decoding: line, as: UTF8.self), isTerminal: false)
     }
-}
-
-package enum LogSetup {
-    /// Installs the JSON handler for the whole process. Called once, first thing in `main`.
-    package static func bootstrap(level: Logger.Level) {
-        self.level = level
-        LoggingSystem.bootstrap { JSONLogHandler(label: $0) }
-    }
-
-    /// The level of every logger that has none of its own. Any thread, at any time.
-    package static var level: Logger.Level {
-        get { Logger.Level.allCases[current.load(ordering: .relaxed)] }
-        set { current.store(Logger.Level.allCases.firstIndex(of: newValue) ?? 0, ordering: .relaxed) }
-    }
-
-    private static let current = Atomic<Int>(2)
 }

@@ -10,8 +10,17 @@ package struct AgentConfiguration: Sendable {
     package var gateways: [Endpoint]
     /// Nil takes what the workers serve, if they serve exactly one.
     package var checkpoint: String?
-    /// Nil takes the checkpoint's.
+    /// The checkpoint as it was written, when that was a path as in the guide: the directory from which the ancestor's
+    /// server loads. The workers here have loaded theirs.
+    package var checkpointPath: String?
+    /// Rows used of each chunk; nil takes the checkpoint's. See `rows(of:)`.
     package var chunkSize: Int?
+    /// Control rate in Hz that the user expects; compared, never used.
+    package var expectedRate: Double?
+    /// LeRobot data set to compare the checkpoint's description with.
+    package var dataset: URL?
+    /// A difference to the checkpoint ends the run instead of being said.
+    package var isStrict = false
     package var threshold = RequestPlanner.Threshold.fixed(0.5)
     package var aggregate = AggregateFunction.weightedAverage
     package var blend: Duration = .milliseconds(200)
@@ -62,6 +71,8 @@ package struct AgentConfiguration: Sendable {
     package var requestTimeout: Duration = .seconds(2)
     package var readyTimeout: Duration = .seconds(60)
     package var flushTimeout: Duration = .seconds(10)
+    /// How long the guard tries to hand the arms back when this process could not.
+    package var handBackTimeout: Duration = .seconds(600)
     package var requiresSuccess = false
     package var printsJSON = false
 
@@ -86,6 +97,11 @@ package struct AgentConfiguration: Sendable {
         self.stateDirectory = stateDirectory
     }
 
+    /// Rows that are used of each chunk: what was asked for, as far as the checkpoint has it.
+    package func rows(of policy: PolicyDescription) -> Int {
+        min(chunkSize ?? policy.chunkSize, policy.chunkSize)
+    }
+
     /// Robot names become file names, ROS names and metadata: letters, digits, `_` and `-`, at most 64.
     package static func isUsable(robot: String) -> Bool {
         !robot.isEmpty && robot.utf8.count <= 64
@@ -93,6 +109,11 @@ package struct AgentConfiguration: Sendable {
                 ("a"..."z").contains($0) || ("A"..."Z").contains($0) || ("0"..."9").contains($0) || $0 == "_"
                     || $0 == "-"
             }
+    }
+
+    /// Whether a checkpoint was written as in the guide, as a path; `...` is the guide's own placeholder.
+    package static func isPath(_ text: String) -> Bool {
+        text.contains("/") || text.allSatisfy { $0 == "." }
     }
 
     /// The selector in what the user wrote: a name, or the path of the checkpoint directory as in the guide.

@@ -7,6 +7,7 @@ package struct AgentMetrics: Sendable {
     private let starved: Counter
     private let missed: Counter
     private let limited: Counter
+    private let noisy: Counter
     private let chunks: Counter
     private let failed: Counter
     private let spooled: Gauge
@@ -19,7 +20,11 @@ package struct AgentMetrics: Sendable {
         ticks = registry.counter("groot_agent_ticks_total", help: "Control ticks with a published action.")
         starved = registry.counter("groot_agent_starved_ticks_total", help: "Control ticks without an action.")
         missed = registry.counter("groot_agent_missed_cycles_total", help: "Control cycles that never ran.")
-        limited = registry.counter("groot_agent_limited_ticks_total", help: "Actions changed by the safety gate.")
+        limited = registry.counter("groot_agent_limited_ticks_total", help: "Actions that the safety gate changed by more than noise.")
+        noisy = registry.counter(
+            "groot_agent_position_noise_ticks_total",
+            help: "Targets beyond a position limit by no more than the profile's position_noise_rad, clamped."
+        )
         chunks = registry.counter("groot_agent_chunks_total", help: "Chunks merged into the plan.")
         failed = registry.counter("groot_agent_failed_inferences_total", help: "Requests without an applied chunk.")
         jitter = registry.histogram(
@@ -44,6 +49,7 @@ package struct AgentMetrics: Sendable {
         starved.increment(by: report.counters.starvedTicks)
         missed.increment(by: report.counters.missedCycles)
         limited.increment(by: report.counters.limitedTicks)
+        noisy.increment(by: report.counters.positionNoise)
         chunks.increment(by: report.counters.chunks)
         failed.increment(by: report.tally.failed)
         let latency = registry.histogram("groot_agent_latency_seconds", help: "Capture until the chunk was merged.")

@@ -96,7 +96,6 @@ package struct AgentRun: Sendable {
         let gateway = try GatewayClient(
             endpoints: configuration.gateways,
             robot: configuration.robot,
-            checkpoint: configuration.checkpoint,
             tls: tls,
             logger: logger
         )

@@ -19,26 +19,20 @@ struct AgentStart: Sendable {
         try await retried("the ROS master", at: uri) { try await node.start() }
         let profile = try await ProfileCatalog.resolve(configuration.profile, on: node)
         logger.info("robot profile", metadata: ["profile": "\(profile.name)"])
-        let (selector, served) = try await retried(
+        let (policy, substitution) = try await retried(
             "the gateway",
             at: configuration.gateways.map { "\($0)" }.joined(separator: ",")
         ) {
-            let selector = await checkpoint(profile: profile, gateway: gateway)
-            let served = try await gateway.describe(selector, timeout: .seconds(2))
-            if served.isEmpty { throw AgentError(.unavailable, "its workers serve nothing yet") }
-            return (selector, served)
+            let wanted = await checkpoint(profile: profile, gateway: gateway)
+            return try await CheckpointChoice(wanted: wanted, path: configuration.checkpointPath).find(at: gateway)
         }
-        let policy = try PolicyMatch.select(selector, among: served)
-        let problems = PolicyMatch.problems(
-            policy: policy,
-            profile: profile,
-            task: configuration.task,
-            chunkSize: configuration.chunkSize
-        )
+        let problems = PolicyMatch.problems(policy: policy, profile: profile, task: configuration.task)
         guard problems.isEmpty else {
             let isUsage = problems.allSatisfy { $0.hasPrefix("--") }
             throw AgentError(isUsage ? .usage : .mismatch, problems.joined(separator: "\n"))
         }
+        let expectations = Expectations(configuration: configuration, policy: policy, profile: profile)
+        try expectations.settle(substitution, logger)
         logger.info(
             "checkpoint",
             metadata: [
@@ -85,6 +79,9 @@ struct AgentStart: Sendable {
             } catch let error as RPCError where error.code == .permissionDenied {
                 // Another try with the same certificate gets the same answer.
                 throw AgentError(.badCertificate, "\(what) at \(address) refuses this agent: \(error.message)")
+            } catch let error as AgentError where error.code != .unavailable {
+                // Waiting changes neither what a file says nor what the workers serve.
+                throw error
             } catch {
                 try Task.checkCancellation()
                 let now = MonotonicInstant.now()

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import GrootAPI
 import GrootCore
+import GrootSecurity
 import Logging
 import ROS1
 
@@ -30,11 +31,15 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(help: "Seconds to listen.")
     var seconds = 3.0
 
+    @OptionGroup(title: "TLS") var tls: TLSFlags
+
     func run() async throws {
         guard AgentConfiguration.isUsable(robot: robot), (0.1...600).contains(seconds) else {
             throw ValidationError("--robot: letters, digits, _ and -; --seconds: 0.1 to 600")
         }
         if profile != "auto" { _ = try ProfileCatalog.load(profile) }
+        let tlsFiles: TLSFiles?
+        do { tlsFiles = try tls.files() } catch { throw ValidationError(error.description) }
         let environment = ProcessInfo.processInfo.environment
         let master = rosMaster ?? environment["ROS_MASTER_URI"] ?? "http://127.0.0.1:\(DefaultPort.rosMaster)"
         var logger = Logger(label: "check")
@@ -57,7 +62,7 @@ struct CheckCommand: AsyncParsableCommand {
         await node.shutdown()
         print(Self.table(report))
         var problems = report.problems
-        if let gateway { problems += await ask(gateway, found, logger) }
+        if let gateway { problems += await ask(gateway, found, tlsFiles, logger) }
         if problems.isEmpty {
             print("\nNothing prevents a start.")
             return
@@ -68,33 +73,29 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     /// Checkpoints of the gateway against the profile.
-    private func ask(_ address: String, _ profile: RobotProfile, _ logger: Logger) async -> [String] {
+    private func ask(
+        _ address: String,
+        _ profile: RobotProfile,
+        _ tls: TLSFiles?,
+        _ logger: Logger
+    ) async -> [String] {
         do {
-            let client = try GatewayClient(
+            let visit = GatewayVisit(
                 endpoints: [try Endpoint(parsing: address, defaultPort: DefaultPort.gateway)],
                 robot: robot,
-                checkpoint: nil,
+                tls: tls,
                 logger: logger
             )
-            return try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await client.run() }
-                defer {
-                    client.shutdown()
-                    group.cancelAll()
-                }
-                let served = try await client.describe(timeout: .seconds(5))
-                var fits = false
-                var problems: [String] = []
-                for policy in served {
-                    let own = PolicyMatch.problems(policy: policy, profile: profile, task: "-", chunkSize: nil)
-                    print(
-                        "serves    \(policy.checkpoint) (\(policy.runtime)): \(own.isEmpty ? "fits" : "does not fit")"
-                    )
-                    fits = fits || own.isEmpty
-                    problems += own
-                }
-                return fits ? [] : served.isEmpty ? ["gateway \(address): its workers serve nothing"] : problems
+            let served = try await visit.ask { try await $0.describe(timeout: .seconds(5)) }
+            var fits = false
+            var problems: [String] = []
+            for policy in served {
+                let own = PolicyMatch.problems(policy: policy, profile: profile, task: "-")
+                print("serves    \(policy.checkpoint) (\(policy.runtime)): \(own.isEmpty ? "fits" : "does not fit")")
+                fits = fits || own.isEmpty
+                problems += own
             }
+            return fits ? [] : served.isEmpty ? ["gateway \(address): its workers serve nothing"] : problems
         } catch {
             return ["gateway \(address): \(error)"]
         }

@@ -31,7 +31,7 @@ extension AgentConfiguration {
     ///   - chunkSize: rows that the checkpoint answers.
     ///   - mode: the mode in force, which differs from the wanted one when the checkpoint takes no prefix.
     package func json(chunkSize: Int, profile: String, mode: RequestPlanner.Mode) -> String {
-        let rows = self.chunkSize ?? chunkSize
+        let rows = min(self.chunkSize ?? chunkSize, chunkSize)
         var slack: Double?
         if case .fixed(let share) = threshold, mode != .sync { slack = share * Double(shape.rows(of: rows)) * 100 }
         let effective = Effective(

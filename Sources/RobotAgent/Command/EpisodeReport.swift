@@ -58,6 +58,7 @@ package struct EpisodeReport: Sendable {
         var ticks: UInt64
         var starvedTicks: UInt64
         var limitedTicks: UInt64
+        var positionNoiseTicks: UInt64
         var missedCycles: UInt64
         var chunks: UInt64
         var failedInferences: UInt64
@@ -93,6 +94,7 @@ package struct EpisodeReport: Sendable {
             ticks: counters.ticks,
             starvedTicks: counters.starvedTicks,
             limitedTicks: counters.limitedTicks,
+            positionNoiseTicks: counters.positionNoise,
             missedCycles: counters.missedCycles,
             chunks: counters.chunks,
             failedInferences: tally.failed,

@@ -209,7 +209,7 @@ struct EpisodeRunner: Sendable {
     }
 
     private func makeUplink(_ id: String, seed: UInt64) -> EpisodeUplink {
-        let chunkSize = configuration.chunkSize ?? session.policy.chunkSize
+        let chunkSize = configuration.rows(of: session.policy)
         var encoder = ObservationEncoder.Configuration(
             robot: configuration.robot,
             task: configuration.task,

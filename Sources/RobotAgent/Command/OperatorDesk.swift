@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import GrootCore
 package import ROS1
 import Synchronization
 
@@ -59,11 +60,11 @@ package final class OperatorDesk: Sendable {
         }
     }
 
-    /// The notes of the episode that ends, joined.
+    /// The notes of the episode that ends, joined and fit to be stored.
     package func takeNotes() -> String {
         state.withLock { state in
             defer { state.notes = [] }
-            return state.notes.joined(separator: "; ")
+            return PlainText.joined(state.notes)
         }
     }
 
@@ -99,7 +100,7 @@ package final class OperatorDesk: Sendable {
     package func approval() async {
         // An Enter from before the question was not meant as its answer.
         _ = takeApproval()
-        print("Enter executes the next chunk")
+        TerminalConsole.shared.say("Enter executes the next chunk")
         while !takeApproval(), !Task.isCancelled {
             // Cancellation is seen at the loop's head.
             try? await Task.sleep(for: .milliseconds(20))

@@ -33,19 +33,14 @@ struct ReplayCommand: AsyncParsableCommand {
             let recording = try RecordedRobot(file: URL(fileURLWithPath: file), profile: profile)
             var logger = Logger(label: "replay")
             logger.logLevel = .warning
-            let gateway = try GatewayClient(
+            let gateway = GatewayVisit(
                 endpoints: configuration.gateways,
                 robot: configuration.robot,
-                checkpoint: configuration.checkpoint,
+                tls: configuration.tls,
                 logger: logger
             )
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await gateway.run() }
-                defer {
-                    gateway.shutdown()
-                    group.cancelAll()
-                }
-                let tape = Tape(recording: recording, profile: profile, configuration: configuration, every: every)
+            let tape = Tape(recording: recording, profile: profile, configuration: configuration, every: every, logger: logger)
+            try await gateway.ask { gateway in
                 if let formats {
                     print(try await tape.compare(formats, gateway).table)
                 } else {
@@ -69,24 +64,23 @@ struct ReplayCommand: AsyncParsableCommand {
 }
 
 /// A recording and how it is shown to a policy.
-private struct Tape {
+private struct Tape: Sendable {
     let recording: RecordedRobot
     let profile: RobotProfile
     let configuration: AgentConfiguration
     let every: Double
+    let logger: Logger
 
     private func policy(of gateway: GatewayClient) async throws -> PolicyDescription {
-        let policy = try PolicyMatch.select(
-            configuration.checkpoint,
-            among: try await gateway.describe(timeout: .seconds(10))
-        )
+        let choice = CheckpointChoice(wanted: configuration.checkpoint, path: configuration.checkpointPath)
+        let (policy, substitution) = try await choice.find(at: gateway)
         let problems = PolicyMatch.problems(
             policy: policy,
             profile: profile,
-            task: configuration.task,
-            chunkSize: configuration.chunkSize
+            task: configuration.task
         )
         guard problems.isEmpty else { throw AgentError(.mismatch, problems.joined(separator: "\n")) }
+        try Expectations(configuration: configuration, policy: policy, profile: profile).settle(substitution, logger)
         return policy
     }
 

@@ -67,12 +67,15 @@ struct RobotSession: Sendable {
         }
         readiness.store("shutting down")
         // Handing back must happen even when this task is cancelled.
-        await Task { [control, configuration] in
+        let failure = await Task { [control, configuration] in
             await homing.comeToRest()
             control.shutdown()
-            if !configuration.isDryRun { await modes.handBack() }
-            guardian.dismiss()
+            return configuration.isDryRun ? nil : await guardian.handBack(through: modes)
         }.value
+        if var failure {
+            if case .failure(let error) = result { failure.cause = error }
+            throw failure
+        }
         return try result.get()
     }
 
@@ -152,8 +155,7 @@ struct RobotSession: Sendable {
                 replacing: policy,
                 with: other,
                 profile: profile,
-                task: configuration.task,
-                chunkSize: configuration.chunkSize
+                task: configuration.task
             )
             if problems.isEmpty { return other }
             problem = problems.joined(separator: "; ")
@@ -185,7 +187,7 @@ struct RobotSession: Sendable {
             logger.error("chunks merged and inferences recorded disagree", metadata: ["episode": "\(report.id)"])
         }
         guard configuration.printsJSON else { return }
-        try FileHandle.standardOutput.write(contentsOf: Data((report.jsonLine() + "\n").utf8))
+        TerminalConsole.shared.say(try report.jsonLine())
     }
 }
 

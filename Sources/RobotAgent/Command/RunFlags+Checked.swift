@@ -40,88 +40,97 @@ extension RunFlags {
     ) -> Result<AgentConfiguration, Problems> {
         var checker = Checker()
         checker.require(
-            AgentConfiguration.isUsable(robot: robot),
-            "--robot \"\(robot)\": expected 1 to 64 letters, digits, _ or -"
+            AgentConfiguration.isUsable(robot: basics.robot),
+            "--robot \"\(basics.robot)\": expected 1 to 64 letters, digits, _ or -"
         )
-        checker.require(!task.allSatisfy(\.isWhitespace), "--task is empty")
+        checker.require(!basics.task.allSatisfy(\.isWhitespace), "--task is empty")
         checker.require(
-            actionChunkSize.map { (1...1000).contains($0) } ?? true,
+            PlainText.cleaned(basics.task, limit: .max) == basics.task,
+            "--task holds control characters; it would not be stored"
+        )
+        checker.require(
+            motion.actionChunkSize.map { (1...1000).contains($0) } ?? true,
             "--action-chunk-size: expected 1 to 1000"
         )
-        let threshold = RequestPlanner.Threshold(chunkSizeThreshold)
+        let threshold = RequestPlanner.Threshold(motion.chunkSizeThreshold)
         checker.require(
             threshold != nil,
-            "--chunk-size-threshold \(chunkSizeThreshold): expected more than 0, at most 1, or auto"
+            "--chunk-size-threshold \(motion.chunkSizeThreshold): expected more than 0, at most 1, or auto"
         )
-        let aggregate = AggregateFunction(rawValue: aggregateFn.replacing("-", with: "_"))
+        let aggregate = AggregateFunction(rawValue: motion.aggregateFn.replacing("-", with: "_"))
         let names = AggregateFunction.allCases.map(\.rawValue).joined(separator: ", ")
-        checker.require(aggregate != nil, "--aggregate-fn \(aggregateFn): expected one of \(names)")
-        let planned = RequestPlanner.Mode(rawValue: mode)
-        checker.require(planned != nil, "--mode \(mode): expected async, sync or rtc")
-        checker.require((10...1000).contains(blendMs), "--blend-ms \(blendMs): expected 10 to 1000")
+        checker.require(aggregate != nil, "--aggregate-fn \(motion.aggregateFn): expected one of \(names)")
+        let planned = RequestPlanner.Mode(rawValue: motion.mode)
+        checker.require(planned != nil, "--mode \(motion.mode): expected async, sync or rtc")
+        checker.require((10...1000).contains(motion.blendMs), "--blend-ms \(motion.blendMs): expected 10 to 1000")
         checker.require(
-            fps == 100,
-            "--fps \(fps): the arms are commanded at 100 Hz, always; chunk rows are 100 ms apart whatever the rate "
-                + "(at --fps 30 the ancestor moved 3.3 times too slowly); leave the flag out"
+            basics.fps.map { (0.1...1000).contains($0) } ?? true,
+            "--fps \(basics.fps ?? 0): expected 0.1 to 1000"
         )
         checker.require(
-            Self.duration(thumbnailInterval).map { $0 == .zero || $0 >= .milliseconds(100) } ?? false,
-            "--thumbnail-interval \(thumbnailInterval): expected 0, or at least 100ms"
+            Self.duration(records.thumbnailInterval).map { $0 == .zero || $0 >= .milliseconds(100) } ?? false,
+            "--thumbnail-interval \(records.thumbnailInterval): expected 0, or at least 100ms"
         )
         checker.require(
-            (1...1_000_000).contains(spoolLimitMb),
-            "--spool-limit-mb \(spoolLimitMb): expected 1 to 1000000"
+            (1...1_000_000).contains(records.spoolLimitMb),
+            "--spool-limit-mb \(records.spoolLimitMb): expected 1 to 1000000"
         )
-        checker.require((1...100_000).contains(episodes), "--episodes \(episodes): expected 1 to 100000")
+        checker.require((1...100_000).contains(session.episodes), "--episodes \(session.episodes): expected 1 to 100000")
         checkMotion(&checker, mode: planned)
-        let format = ObservationEncoder.ImageFormat(imageEncoding)
-        checker.require(format != nil, "--image-encoding \(imageEncoding): expected raw or jpeg:1 to jpeg:100")
-        let master = rosMaster ?? environment["ROS_MASTER_URI"] ?? "http://127.0.0.1:\(DefaultPort.rosMaster)"
+        let format = ObservationEncoder.ImageFormat(records.imageEncoding)
+        checker.require(format != nil, "--image-encoding \(records.imageEncoding): expected raw or jpeg:1 to jpeg:100")
+        let master = process.rosMaster ?? environment["ROS_MASTER_URI"] ?? "http://127.0.0.1:\(DefaultPort.rosMaster)"
         checker.require(
             URL(string: master).map { $0.scheme == "http" && $0.host() != nil } ?? false,
             "--ros-master \(master): expected http://HOST:PORT"
         )
-        let gateways = gateway.split(separator: ",").compactMap {
+        let gateways = basics.gateway.split(separator: ",").compactMap {
             checker.address(String($0), "--gateway", port: DefaultPort.gateway)
         }
-        checker.require(!gateway.isEmpty, "--gateway is empty")
-        let adminAddress = admin.flatMap { checker.address($0, "--admin", port: 0) }
+        checker.require(!basics.gateway.isEmpty, "--gateway is empty")
+        let adminAddress = process.admin.flatMap { checker.address($0, "--admin", port: 0) }
         if case .unix? = adminAddress { checker.problems.append("--admin: expected HOST:PORT") }
         var tlsFiles: TLSFiles?
         do throws(TLSError) { tlsFiles = try tls.files() } catch { checker.problems.append(error.description) }
-        let limit = checker.time(episodeTimeout, "--episode-timeout")
-        let deadline = checker.time(requestTimeout, "--request-timeout")
-        let ready = checker.time(readyTimeout, "--ready-timeout")
+        let limit = checker.time(session.episodeTimeout, "--episode-timeout")
+        let deadline = checker.time(records.requestTimeout, "--request-timeout")
+        let ready = checker.time(session.readyTimeout, "--ready-timeout")
+        let handBack = checker.time(process.handBackTimeout, "--hand-back-timeout")
         guard checker.problems.isEmpty, let first = gateways.first, let aggregate, let planned, let deadline, let ready,
-            let threshold, let format
+            let handBack, let threshold, let format
         else { return .failure(Problems(lines: checker.problems)) }
         var result = AgentConfiguration(
-            robot: robot,
-            task: task,
+            robot: basics.robot,
+            task: basics.task,
             gateway: first,
             rosMaster: master,
-            stateDirectory: URL(fileURLWithPath: stateDir ?? ".state/agent-\(robot)")
+            stateDirectory: URL(fileURLWithPath: records.stateDir ?? ".state/agent-\(basics.robot)")
         )
         result.gateways = gateways
-        result.checkpoint = checkpoint.map(AgentConfiguration.checkpointName)
-        result.chunkSize = actionChunkSize
+        result.checkpoint = basics.checkpoint.map(AgentConfiguration.checkpointName)
+        result.checkpointPath = basics.checkpoint.flatMap { AgentConfiguration.isPath($0) ? $0 : nil }
+        result.expectedRate = basics.fps
+        result.dataset = basics.lerobotDatasetPath.map { URL(fileURLWithPath: $0) }
+        result.isStrict = basics.strict
+        result.chunkSize = motion.actionChunkSize
         result.threshold = threshold
         result.aggregate = aggregate
-        result.blend = .milliseconds(blendMs)
+        result.blend = .milliseconds(motion.blendMs)
         result.mode = planned
         result.imageFormat = format
-        result.profile = profile
-        result.rotatesHeadCamera = rotateHeadCamera
-        result.rosHost = rosHost ?? environment["ROS_IP"] ?? "127.0.0.1"
+        result.profile = basics.profile
+        result.rotatesHeadCamera = records.rotateHeadCamera
+        result.rosHost = process.rosHost ?? environment["ROS_IP"] ?? "127.0.0.1"
         result.admin = adminAddress
-        result.spoolBytes = spoolLimitMb << 20
-        result.episodes = episodes
-        result.seed = seed
+        result.spoolBytes = records.spoolLimitMb << 20
+        result.episodes = session.episodes
+        result.seed = session.seed
         result.episodeTimeout = limit
         result.requestTimeout = deadline
         result.readyTimeout = ready
-        result.requiresSuccess = requireSuccess
-        result.printsJSON = json
+        result.handBackTimeout = handBack
+        result.requiresSuccess = session.requireSuccess
+        result.printsJSON = session.json
         result.tls = tlsFiles
         result.tlsReload = .seconds(tls.tlsReload)
         fillMotion(&result)
@@ -130,62 +139,62 @@ extension RunFlags {
     }
 
     private func checkMotion(_ checker: inout Checker, mode: RequestPlanner.Mode?) {
-        checker.require((0...1000).contains(rtcOverlap), "--rtc-overlap \(rtcOverlap): expected 0 to 1000 rows")
-        checker.require(chunkStart >= 0, "--chunk-start \(chunkStart): expected 0 or more")
+        checker.require((0...1000).contains(motion.rtcOverlap), "--rtc-overlap \(motion.rtcOverlap): expected 0 to 1000 rows")
+        checker.require(motion.chunkStart >= 0, "--chunk-start \(motion.chunkStart): expected 0 or more")
         checker.require(
-            chunkEnd.map { $0 >= chunkStart && $0 < 1000 } ?? true,
-            "--chunk-end \(chunkEnd ?? 0): expected a row not before --chunk-start \(chunkStart)"
+            motion.chunkEnd.map { $0 >= motion.chunkStart && $0 < 1000 } ?? true,
+            "--chunk-end \(motion.chunkEnd ?? 0): expected a row not before --chunk-start \(motion.chunkStart)"
         )
         checker.require(
-            maxJointVelocity.map { (0.01...100).contains($0) } ?? true,
+            motion.maxJointVelocity.map { (0.01...100).contains($0) } ?? true,
             "--max-joint-velocity: expected 0.01 to 100 rad/s"
         )
         checker.require(
-            [1, 2, 5, 10].contains(actionStride),
-            "--action-stride \(actionStride): expected 1, 2, 5 or 10"
+            [1, 2, 5, 10].contains(motion.actionStride),
+            "--action-stride \(motion.actionStride): expected 1, 2, 5 or 10"
         )
         if let mode, mode != .sync {
-            checker.require(actionStride == 1, "--action-stride \(actionStride) needs --mode sync")
-            checker.require(!pauseBeforeChunk, "--pause-before-chunk needs --mode sync")
+            checker.require(motion.actionStride == 1, "--action-stride \(motion.actionStride) needs --mode sync")
+            checker.require(!motion.pauseBeforeChunk, "--pause-before-chunk needs --mode sync")
         }
         checker.require(
-            (0...100).contains(clawLatchThreshold) && (0...100).contains(clawLatchValue)
-                && (1...1000).contains(clawLatchCount),
+            (0...100).contains(motion.clawLatchThreshold) && (0...100).contains(motion.clawLatchValue)
+                && (1...1000).contains(motion.clawLatchCount),
             "--claw-latch-...: expected threshold and value 0 to 100, count 1 to 1000"
         )
         checker.require(
-            freezeArm.map { AgentConfiguration.Arm(rawValue: $0) != nil } ?? true,
-            "--freeze-arm \(freezeArm ?? ""): expected left or right"
+            motion.freezeArm.map { AgentConfiguration.Arm(rawValue: $0) != nil } ?? true,
+            "--freeze-arm \(motion.freezeArm ?? ""): expected left or right"
         )
-        checker.require(controlCpu.map { (0..<1024).contains($0) } ?? true, "--control-cpu: expected 0 to 1023")
+        checker.require(process.controlCpu.map { (0..<1024).contains($0) } ?? true, "--control-cpu: expected 0 to 1023")
     }
 
     private func fillMotion(_ result: inout AgentConfiguration) {
-        result.shape.start = chunkStart
-        result.shape.end = chunkEnd
-        result.shape.stride = actionStride
-        result.shape.maximumVelocity = maxJointVelocity.map { Float($0) }
-        result.hedges = hedge
-        result.prefixOverlap = rtcOverlap
-        result.pausesBeforeChunk = pauseBeforeChunk
-        result.frozenArm = freezeArm.flatMap(AgentConfiguration.Arm.init)
-        if clawLatch {
+        result.shape.start = motion.chunkStart
+        result.shape.end = motion.chunkEnd
+        result.shape.stride = motion.actionStride
+        result.shape.maximumVelocity = motion.maxJointVelocity.map { Float($0) }
+        result.hedges = records.hedge
+        result.prefixOverlap = motion.rtcOverlap
+        result.pausesBeforeChunk = motion.pauseBeforeChunk
+        result.frozenArm = motion.freezeArm.flatMap(AgentConfiguration.Arm.init)
+        if motion.clawLatch {
             var latch = ClawLatch.Configuration()
-            latch.threshold = Float(clawLatchThreshold)
-            latch.count = clawLatchCount
-            latch.value = Float(clawLatchValue)
+            latch.threshold = Float(motion.clawLatchThreshold)
+            latch.count = motion.clawLatchCount
+            latch.value = Float(motion.clawLatchValue)
             result.clawLatch = latch
         }
-        result.zeroesState = stateZero
-        result.zeroedCameras = Set(imageZero)
-        result.isDryRun = dryRun
-        result.recording = record.map { URL(fileURLWithPath: $0) }
-        if let interval = Self.duration(thumbnailInterval) {
+        result.zeroesState = records.stateZero
+        result.zeroedCameras = Set(records.imageZero)
+        result.isDryRun = motion.dryRun
+        result.recording = records.record.map { URL(fileURLWithPath: $0) }
+        if let interval = Self.duration(records.thumbnailInterval) {
             result.thumbnailInterval = interval > .zero ? interval : nil
         }
-        result.pullsRunConfig = !noRunConfig
-        result.realTime.isWanted = !noRealtime
-        result.realTime.cpu = controlCpu
+        result.pullsRunConfig = !records.noRunConfig
+        result.realTime.isWanted = !process.noRealtime
+        result.realTime.cpu = process.controlCpu
     }
 
     /// Names of the options in a command line, in snake case, so that they compare with a run configuration's keys.

@@ -4,170 +4,16 @@ import GrootAPI
 import GrootCore
 import GrootSecurity
 
-/// Flags of everything that runs episodes. Spelled with - or _; see `FlagSpelling`.
+/// Flags of everything that runs episodes, in the groups that `--help` shows. Spelled with - or _; see `FlagSpelling`.
+///
+/// What a first run needs is shown by `--help`, the rest by `--help-hidden`; docs/agent.md has all of them.
 struct RunFlags: ParsableArguments {
-    @Option(name: [.customLong("robot")], help: "Name of this robot: letters, digits, _ and -.")
-    var robot: String
-
-    @Option(name: [.customLong("task"), .customLong("task-description")], help: "What to do, in a sentence.")
-    var task = "Depalletize the box"
-
-    @Option(
-        name: [.customLong("gateway"), .customLong("server-address")],
-        help: "Gateway address, or several separated by commas: requests go to the next one when one fails."
-    )
-    var gateway = "127.0.0.1:\(DefaultPort.gateway)"
-
-    @Option(
-        name: [.customLong("checkpoint"), .customLong("ckpt-path")],
-        help: "Checkpoint to ask for, by name or path. Default: the one that the workers serve."
-    )
-    var checkpoint: String?
-
-    @Option(help: "Rows used of each chunk. Default and maximum: the checkpoint's chunk size.")
-    var actionChunkSize: Int?
-
-    @Option(
-        help: """
-            Ask for a new chunk when less than this share of a chunk's motion time is left unexecuted; 0.5 of 16 \
-            rows are 800 ms of slack. Larger asks earlier and more often. auto follows the measured latency.
-            """
-    )
-    var chunkSizeThreshold = "0.5"
-
-    @Option(
-        name: [.customLong("aggregate-fn"), .customLong("aggregate-fn-name")],
-        help: "How overlapping arm targets combine: weighted_average, latest_only, average, conservative."
-    )
-    var aggregateFn = AggregateFunction.weightedAverage.rawValue
-
-    @Option(help: "Milliseconds over which a new chunk takes over from the one being executed.")
-    var blendMs = 200
-
-    @Option(
-        help: """
-            async: infer while moving, average what overlaps. sync: infer when nothing is left and stand still \
-            meanwhile. rtc: infer while moving, the policy continues what is being executed.
-            """
-    )
-    var mode = RequestPlanner.Mode.async.rawValue
-
-    @Option(help: "Control rate in Hz. Fixed at 100 by the robot; the model's own 10 Hz comes from the checkpoint.")
-    var fps = 100.0
-
-    @Option(help: "Robot profile: auto, simulator, 5_wheel, 4_pro or a JSON file.")
-    var profile = "auto"
-
-    @Flag(help: "Turn the head camera's image by 180 degrees.")
-    var rotateHeadCamera = false
-
-    @Option(help: "How images travel: raw or jpeg:QUALITY (1 to 100).")
-    var imageEncoding = "raw"
-
-    @Flag(help: "Send a request that is unusually late a second time, to another gateway if there is one.")
-    var hedge = false
-
-    @Option(
-        help: "rtc: rows behind the frozen ones that are sent along and may be bent. 0 unless the policy learnt it."
-    )
-    var rtcOverlap = 0
-
-    @Option(help: "First row of each chunk that is executed, counted from 0.")
-    var chunkStart = 0
-
-    @Option(help: "Last row of each chunk that is executed, inclusive. Default: the chunk's last.")
-    var chunkEnd: Int?
-
-    @Option(help: "Fastest joint speed in rad/s. sync: a faster segment takes longer; else the gate holds it back.")
-    var maxJointVelocity: Double?
-
-    @Option(help: "Execute every n-th 100 Hz sample (1, 2, 5 or 10): n times as fast. sync mode only.")
-    var actionStride = 1
-
-    @Flag(help: "Wait for Enter (or the service ~/proceed) before each chunk. sync mode only.")
-    var pauseBeforeChunk = false
-
-    @Flag(help: "Keep a claw closed once it was commanded closed, until homing.")
-    var clawLatch = false
-
-    @Option(help: "Claw command, 0 to 100, at or above which the latch counts.")
-    var clawLatchThreshold = 50.0
-
-    @Option(help: "Control ticks of 10 ms in a row after which the claw latches.")
-    var clawLatchCount = 5
-
-    @Option(help: "Claw command while latched, 0 to 100.")
-    var clawLatchValue = 90.0
-
-    @Option(help: "Keep one arm and its claw where they are: left or right.")
-    var freezeArm: String?
-
-    @Flag(help: "Diagnosis: send zeros instead of the joint state.")
-    var stateZero = false
-
-    @Option(help: "Diagnosis: send a black image for this camera (cam_head, ...); may be repeated.")
-    var imageZero: [String] = []
-
-    @Flag(help: "Infer and check everything, publish nothing and call no service.")
-    var dryRun = false
-
-    @Option(help: "Write what was seen and commanded to DIRECTORY, one MCAP file per episode (opens in Foxglove).")
-    var record: String?
-
-    @Option(help: "With --record: how often small pictures go to the dashboard, e.g. 1s; 0 sends none.")
-    var thumbnailInterval = "1s"
-
-    @Flag(help: "Do not ask the control plane for a run configuration.")
-    var noRunConfig = false
-
-    @Flag(help: "Do not ask for real-time scheduling and locked memory.")
-    var noRealtime = false
-
-    @Option(help: "Processor that the control thread stays on.")
-    var controlCpu: Int?
-
-    @Option(help: "ROS master URI. Default: ROS_MASTER_URI, else http://127.0.0.1:\(DefaultPort.rosMaster).")
-    var rosMaster: String?
-
-    @Option(help: "Address that other ROS nodes reach this process at. Default: ROS_IP, else 127.0.0.1.")
-    var rosHost: String?
-
-    @Option(help: "Address for /livez, /readyz and /metrics. Default: off.")
-    var admin: String?
-
-    @Option(help: "Where unsent telemetry is kept. Default: ./.state/agent-ROBOT.")
-    var stateDir: String?
-
-    @Option(help: "Most telemetry kept there, in MB; beyond it the oldest pictures go, then details, episodes last.")
-    var spoolLimitMb = 256
-
-    @Option(help: "Episodes to run.")
-    var episodes = 1
-
-    @Option(help: "Seed of the first simulated scene; the next episode takes the next one.")
-    var seed: Int64?
-
-    @Option(help: "Longest episode, e.g. 20s. Default: 20s on a robot, 45s in the simulator.")
-    var episodeTimeout: String?
-
-    @Option(help: "Deadline of one inference, e.g. 2s or 500ms.")
-    var requestTimeout = "2s"
-
-    @Option(help: "How long to wait for robot and gateway at the start, e.g. 60s.")
-    var readyTimeout = "60s"
-
-    @Flag(help: "Exit with 1 unless every episode succeeded.")
-    var requireSuccess = false
-
-    @Flag(help: "Print one JSON line per episode on standard output.")
-    var json = false
-
-    @OptionGroup var tls: TLSFlags
-
-    @Option(
-        help: ArgumentHelp("Accepted for the guide's sake: statistics are part of the checkpoint.", visibility: .hidden)
-    )
-    var lerobotDatasetPath: String?
+    @OptionGroup(title: "Robot and policy") var basics: BasicFlags
+    @OptionGroup(title: "Session") var session: SessionFlags
+    @OptionGroup(title: "Motion") var motion: MotionFlags
+    @OptionGroup(title: "Observations and records") var records: RecordFlags
+    @OptionGroup(title: "Process") var process: ProcessFlags
+    @OptionGroup(title: "TLS") var tls: TLSFlags
 
     init() {}
 
@@ -184,4 +30,217 @@ struct RunFlags: ParsableArguments {
         guard let value = Double(digits), value.isFinite, value < 1e6 else { return nil }
         return .seconds(value * scale)
     }
+}
+
+/// Who does what with which policy.
+struct BasicFlags: ParsableArguments {
+    @Option(help: .init("Name of this robot: letters, digits, _, -.", valueName: "name"))
+    var robot: String
+
+    @Option(
+        name: [.customLong("task"), .customLong("task-description")],
+        help: .init("What to do, in a sentence.", valueName: "text")
+    )
+    var task = "Depalletize the box"
+
+    @Option(
+        name: [.customLong("gateway"), .customLong("server-address")],
+        help: .init("Gateways, tried in order.", valueName: "host:port,..")
+    )
+    var gateway = "127.0.0.1:\(DefaultPort.gateway)"
+
+    @Option(
+        name: [.customLong("checkpoint"), .customLong("ckpt-path")],
+        help: .init("Name or path; else the one that is served.", valueName: "name")
+    )
+    var checkpoint: String?
+
+    @Option(help: .init("auto, simulator, 5_wheel, 4_pro or a file.", valueName: "name"))
+    var profile = "auto"
+
+    @Flag(help: "Refuse what differs from checkpoint or robot.")
+    var strict = false
+
+    @Option(
+        help: .init(
+            "Control rate that you expect, Hz; profile and checkpoint decide.",
+            valueName: "hz",
+            visibility: .hidden
+        )
+    )
+    var fps: Double?
+
+    @Option(
+        help: .init("Training data to compare names, rate and ranges with.", valueName: "dir", visibility: .hidden)
+    )
+    var lerobotDatasetPath: String?
+
+    init() {}
+}
+
+/// How many episodes, and who says when and what came of them.
+struct SessionFlags: ParsableArguments {
+    @Option(help: .init("Episodes to run.", valueName: "n"))
+    var episodes = 1
+
+    @Option(help: .init("Longest episode (20s; simulator 45s).", valueName: "time"))
+    var episodeTimeout: String?
+
+    @Option(help: .init("Seed of the first simulated scene.", valueName: "n"))
+    var seed: Int64?
+
+    @Flag(help: "Exit with 1 unless every episode succeeded.")
+    var requireSuccess = false
+
+    @Flag(help: "One JSON line per episode on standard output.")
+    var json = false
+
+    @Option(help: .init("Wait for robot and gateway at the start.", valueName: "time", visibility: .hidden))
+    var readyTimeout = "60s"
+
+    init() {}
+}
+
+/// How chunks become motion.
+struct MotionFlags: ParsableArguments {
+    @Option(help: .init("async, sync or rtc.", valueName: "name"))
+    var mode = RequestPlanner.Mode.async.rawValue
+
+    @Option(help: .init("Rows used of each chunk.", valueName: "n"))
+    var actionChunkSize: Int?
+
+    @Option(help: .init("Ask for more below this share of a chunk, or auto.", valueName: "x"))
+    var chunkSizeThreshold = "0.5"
+
+    @Option(
+        name: [.customLong("aggregate-fn"), .customLong("aggregate-fn-name")],
+        help: .init(
+            "Overlapping arm targets: weighted_average, latest_only, average, conservative.",
+            valueName: "name",
+            visibility: .hidden
+        )
+    )
+    var aggregateFn = AggregateFunction.weightedAverage.rawValue
+
+    @Option(help: .init("Time over which a new chunk takes over, ms.", valueName: "ms", visibility: .hidden))
+    var blendMs = 200
+
+    @Option(
+        help: .init(
+            "rtc: rows behind the frozen ones that are sent along and may be bent. 0 unless the policy learnt it.",
+            valueName: "n",
+            visibility: .hidden
+        )
+    )
+    var rtcOverlap = 0
+
+    @Option(help: .init("First row of each chunk that is executed, from 0.", valueName: "n", visibility: .hidden))
+    var chunkStart = 0
+
+    @Option(help: .init("Last row of each chunk that is executed.", valueName: "n", visibility: .hidden))
+    var chunkEnd: Int?
+
+    @Option(help: .init("Fastest joint speed, rad/s.", valueName: "v"))
+    var maxJointVelocity: Double?
+
+    @Option(
+        help: .init("Execute every n-th sample (1, 2, 5, 10); sync only.", valueName: "n", visibility: .hidden)
+    )
+    var actionStride = 1
+
+    @Flag(help: "Wait for Enter before each chunk; sync only.")
+    var pauseBeforeChunk = false
+
+    @Option(help: .init("Keep one arm where it is: left or right.", valueName: "side"))
+    var freezeArm: String?
+
+    @Flag(help: .init("Keep a claw closed once commanded closed, until homing.", visibility: .hidden))
+    var clawLatch = false
+
+    @Option(
+        help: .init("Claw command, 0 to 100, at which the latch counts.", valueName: "x", visibility: .hidden)
+    )
+    var clawLatchThreshold = 50.0
+
+    @Option(
+        help: .init("Control ticks in a row after which it latches.", valueName: "n", visibility: .hidden)
+    )
+    var clawLatchCount = 5
+
+    @Option(help: .init("Claw command while latched, 0 to 100.", valueName: "x", visibility: .hidden))
+    var clawLatchValue = 90.0
+
+    @Flag(help: "Infer and check; publish and call nothing.")
+    var dryRun = false
+
+    init() {}
+}
+
+/// What the policy is shown, how it is asked, and what is kept.
+struct RecordFlags: ParsableArguments {
+    @Flag(help: "Turn the head camera by 180 degrees.")
+    var rotateHeadCamera = false
+
+    @Option(help: .init("raw or jpeg:QUALITY.", valueName: "how"))
+    var imageEncoding = "raw"
+
+    @Option(help: .init("MCAP files of what was seen and commanded.", valueName: "dir"))
+    var record: String?
+
+    @Option(
+        help: .init("With --record: small pictures for the dashboard; 0: none.", valueName: "time", visibility: .hidden)
+    )
+    var thumbnailInterval = "1s"
+
+    @Option(help: .init("Deadline of one inference.", valueName: "time", visibility: .hidden))
+    var requestTimeout = "2s"
+
+    @Flag(help: .init("Send a late request a second time, to another gateway if there is one.", visibility: .hidden))
+    var hedge = false
+
+    @Flag(help: .init("Diagnosis: send zeros instead of the joint state.", visibility: .hidden))
+    var stateZero = false
+
+    @Option(
+        help: .init("Diagnosis: black image for this camera; may be repeated.", valueName: "camera", visibility: .hidden)
+    )
+    var imageZero: [String] = []
+
+    @Flag(help: .init("Do not ask the control plane for a run configuration.", visibility: .hidden))
+    var noRunConfig = false
+
+    @Option(help: .init("Telemetry not sent yet (.state/agent-NAME).", valueName: "dir"))
+    var stateDir: String?
+
+    @Option(
+        help: .init("Most telemetry there, MB; pictures go first, episodes last.", valueName: "n", visibility: .hidden)
+    )
+    var spoolLimitMb = 256
+
+    init() {}
+}
+
+/// How the process stands in its machine and in ROS.
+struct ProcessFlags: ParsableArguments {
+    @Option(help: .init("ROS master (ROS_MASTER_URI).", valueName: "uri"))
+    var rosMaster: String?
+
+    @Option(help: .init("How other nodes reach this one (ROS_IP).", valueName: "host"))
+    var rosHost: String?
+
+    @Option(help: .init("/livez, /readyz, /metrics; off by default.", valueName: "host:port"))
+    var admin: String?
+
+    @Option(
+        help: .init("How long the guard tries to hand the arms back.", valueName: "time", visibility: .hidden)
+    )
+    var handBackTimeout = "600s"
+
+    @Flag(help: .init("No real-time scheduling, no locked memory.", visibility: .hidden))
+    var noRealtime = false
+
+    @Option(help: .init("Processor that the control thread stays on.", valueName: "n", visibility: .hidden))
+    var controlCpu: Int?
+
+    init() {}
 }

@@ -14,14 +14,21 @@ package struct StatusLine: Sendable {
     private let logger: Logger
     private let mode: RequestPlanner.Mode
     private let isTerminal: Bool
+    private let console: TerminalConsole
     private var summary = RateLimit(every: period)
     private var refresh = RateLimit(every: .milliseconds(100))
     private var starving = RateLimit(every: .seconds(1))
     private var seenStarved: UInt64 = 0
     private var unreported: UInt64 = 0
 
-    package init(mode: RequestPlanner.Mode, logger: Logger, isTerminal: Bool = isatty(STDOUT_FILENO) == 1) {
+    package init(
+        mode: RequestPlanner.Mode,
+        logger: Logger,
+        console: TerminalConsole = .shared,
+        isTerminal: Bool = isatty(STDOUT_FILENO) == 1
+    ) {
         self.mode = mode
+        self.console = console
         self.logger = logger
         self.isTerminal = isTerminal
     }
@@ -39,7 +46,7 @@ package struct StatusLine: Sendable {
             unreported = 0
         }
         if isTerminal {
-            if refresh.admit(at: now) != nil { write("\r\u{1B}[K" + Self.text(status, tally)) }
+            if refresh.admit(at: now) != nil { console.show(status: Self.text(status, tally)) }
             return
         }
         guard summary.admit(at: now) != nil else { return }
@@ -64,7 +71,7 @@ package struct StatusLine: Sendable {
 
     /// Leaves the refreshed line behind.
     package func finish() {
-        if isTerminal { write("\n") }
+        if isTerminal { console.leaveStatus() }
     }
 
     /// One terminal line: phase, runway as a bar of 100 ms, latency, starvation.
@@ -78,11 +85,6 @@ package struct StatusLine: Sendable {
         let latency = tally.latency(0.5).map { "\(Int($0.milliseconds)) ms" } ?? "-"
         return "\(status.phase)  [\(bar)] \(runway) ms  chunks \(status.counters.chunks)  latency \(latency)  "
             + "starved \(status.counters.starvedTicks)  failed \(tally.failed)"
-    }
-
-    private func write(_ text: String) {
-        // A closed terminal is no reason to stop a robot.
-        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     }
 
     private static func text(_ value: Double, digits: Int) -> String {

@@ -222,7 +222,8 @@ package struct ControlCore: Sendable {
     }
 
     private mutating func count(_ clamps: SafetyGate.Clamps) {
-        if !clamps.isEmpty { counters.limitedTicks += 1 }
+        if !clamps.subtracting(.positionNoise).isEmpty { counters.limitedTicks += 1 }
+        if clamps.contains(.positionNoise) { counters.positionNoise += 1 }
         if clamps.contains(.position) { counters.positionLimited += 1 }
         if clamps.contains(.velocity) { counters.velocityLimited += 1 }
         if clamps.contains(.acceleration) { counters.accelerationLimited += 1 }

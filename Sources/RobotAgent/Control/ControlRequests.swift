@@ -70,7 +70,7 @@ package struct EpisodeCounters: Sendable, Equatable {
     package var ticks: UInt64 = 0
     /// Of those, cycles without an action to execute.
     package var starvedTicks: UInt64 = 0
-    /// Of those, cycles in which the gate changed the action.
+    /// Of those, cycles in which the gate changed the action, by more than the policy's ordinary noise.
     package var limitedTicks: UInt64 = 0
     /// Control cycles that never ran because the one before was late.
     package var missedCycles: UInt64 = 0
@@ -80,6 +80,8 @@ package struct EpisodeCounters: Sendable, Equatable {
     package var positionLimited: UInt64 = 0
     package var velocityLimited: UInt64 = 0
     package var accelerationLimited: UInt64 = 0
+    /// Cycles in which a target within the policy's ordinary noise beyond a position limit was clamped.
+    package var positionNoise: UInt64 = 0
     /// Cycles held because the joint state or the action was too old.
     package var staleStateTicks: UInt64 = 0
     package var staleActionTicks: UInt64 = 0

@@ -11,6 +11,9 @@ extension SafetyGate {
         /// The first way point of an episode may differ from the measured pose by this much (arms only).
         package var firstActionTolerance: Float
         package var arms: Range<Int>
+        /// An arm target this far beyond its position limit is the policy's ordinary noise, rad: clamped like any other, and
+        /// counted apart.
+        package var positionNoise: Float
         /// How long the last target is held without a new action before the robot is stopped for good.
         package var hold: Duration
         /// The same while the gateway is known to be unreachable: long enough for a restart.
@@ -31,6 +34,7 @@ extension SafetyGate {
             acceleration: [Float]? = nil,
             firstActionTolerance: Float,
             arms: Range<Int>,
+            positionNoise: Float = 0,
             hold: Duration,
             linkHold: Duration? = nil,
             staleState: Duration = .milliseconds(250),
@@ -44,6 +48,7 @@ extension SafetyGate {
             self.acceleration = acceleration ?? velocity.map { _ in .infinity }
             self.firstActionTolerance = firstActionTolerance
             self.arms = arms
+            self.positionNoise = positionNoise
             self.hold = hold
             self.linkHold = linkHold ?? hold
             self.staleState = staleState
@@ -88,6 +93,8 @@ extension SafetyGate {
         package static let position = Clamps(rawValue: 1)
         package static let velocity = Clamps(rawValue: 2)
         package static let acceleration = Clamps(rawValue: 4)
+        /// Clamped to a position limit by no more than `Limits.positionNoise`.
+        package static let positionNoise = Clamps(rawValue: 8)
     }
 
     package enum Verdict: Equatable, Sendable {

@@ -173,7 +173,8 @@ extension SafetyGate {
         let ticks = Float(max(1, elapsedTicks))
         for index in planned.indices {
             let inside = min(max(planned[index], limits.minimum[index]), limits.maximum[index])
-            var changed: Clamps = inside == planned[index] ? [] : .position
+            let excess = abs(planned[index] - inside)
+            var changed: Clamps = excess == 0 ? [] : excess > limits.positionNoise ? .position : .positionNoise
             changed.formUnion(advance(index, to: inside, targetStep: (inside - target[index]) / ticks, ticks))
             target[index] = inside
             // A claw command of -0.3 or 100.2 is the policy's ordinary noise, not a safety event.

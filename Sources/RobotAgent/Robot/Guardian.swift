@@ -1,14 +1,19 @@
 import Foundation
+import GrootCore
 package import Logging
 import Synchronization
 
 /// A second process that hands the arms back when this one dies without doing so.
 ///
 /// `groot-agent guard` waits for its standard input to end. The agent says goodbye in a pipe when it has handed
-/// back itself; a crash or a kill closes the pipe without the word, and the guard calls the profile's hand-back
-/// services. The robot meanwhile holds its last target, because nothing is published any more.
+/// back itself and the robot confirmed it; a crash or a kill closes the pipe without the word, and the guard calls the
+/// profile's hand-back services until the robot confirms them. The robot meanwhile holds its last target, because nothing
+/// is published any more.
 package final class Guardian: Sendable {
+    /// The arms are handed back.
     package static let goodbye = "done"
+    /// The agent lives and could not hand the arms back.
+    package static let handover = "unconfirmed"
 
     private struct State {
         var process: Process?
@@ -39,6 +44,8 @@ package final class Guardian: Sendable {
             "guard", "--robot", configuration.robot, "--ros-master", configuration.rosMaster,
             "--ros-host", configuration.rosHost,
             "--profile", configuration.profile == "auto" ? profile.name : configuration.profile,
+            "--agent-pid", "\(ProcessInfo.processInfo.processIdentifier)",
+            "--hand-back-timeout", "\(configuration.handBackTimeout.seconds)s",
         ]
         process.standardInput = pipe
         do {
@@ -52,17 +59,48 @@ package final class Guardian: Sendable {
         }
     }
 
-    /// The arms are handed back: the guard has nothing to do.
-    package func dismiss() {
-        let state = box.withLock { box in
-            defer { box.state = State() }
-            return box.state
+    /// Hands the arms back and sends the guard home, or leaves the arms to it.
+    ///
+    /// - Returns: nil when the robot confirmed, or another agent holds it; else the error that the process ends with.
+    package func handBack(through modes: RobotModes) async -> AgentError? {
+        guard case .unconfirmed(let steps) = await modes.handBack() else {
+            dismiss()
+            return nil
         }
+        let next = handOver() ? "the guard goes on trying" : "there is no guard: set the robot's mode by hand"
+        return AgentError(
+            .safety,
+            "the robot did not confirm that it took the arms back (\(steps.joined(separator: ", "))); \(next)"
+        )
+    }
+
+    /// The guard has nothing to do.
+    private func dismiss() {
+        let state = taken()
         guard let pipe = state.pipe else { return }
         // A guard that is gone already needs no goodbye.
         try? pipe.fileHandleForWriting.write(contentsOf: Data(Self.goodbye.utf8))
         try? pipe.fileHandleForWriting.close()
         state.process?.waitUntilExit()
+    }
+
+    /// The guard goes on trying, also when this process is gone.
+    ///
+    /// - Returns: false when there is no guard.
+    private func handOver() -> Bool {
+        let state = taken()
+        guard let pipe = state.pipe, let process = state.process, process.isRunning else { return false }
+        // A guard that dies this very moment is as good as none, and there is nobody left to tell.
+        try? pipe.fileHandleForWriting.write(contentsOf: Data(Self.handover.utf8))
+        try? pipe.fileHandleForWriting.close()
+        return true
+    }
+
+    private func taken() -> State {
+        box.withLock { box in
+            defer { box.state = State() }
+            return box.state
+        }
     }
 
     private static var executable: URL? {

@@ -15,6 +15,7 @@ extension SafetyGate.Limits {
                 + (base.map { _ in [.infinity, .infinity] } ?? []),
             firstActionTolerance: profile.arm.firstActionToleranceRad,
             arms: profile.armJoints,
+            positionNoise: profile.limits.positionNoiseRad ?? RobotProfile.Limits.defaultPositionNoise,
             hold: .milliseconds(Int64(profile.limits.holdMs)),
             linkHold: .milliseconds(Int64(profile.limits.linkHoldMs)),
             staleState: .milliseconds(Int64(profile.limits.staleJointStateMs)),

@@ -71,7 +71,7 @@ package struct RobotProfile: Sendable, Codable, Equatable {
     }
 
     /// One service call of the way into or out of external control, in order.
-    package struct ModeCall: Sendable, Codable, Equatable {
+    package struct ModeCall: Sendable, Codable, Equatable, CustomStringConvertible {
         package enum Kind: String, Sendable, Codable {
             /// `kuavo_msgs/changeArmCtrlMode`
             case armMode = "arm_mode"
@@ -90,6 +90,7 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var isOptional: Bool?
 
         package var names: [String] { [service] + (alternatives ?? []) }
+        package var description: String { "\(names.joined(separator: " or ")) = \(value)" }
     }
 
     package struct Limits: Sendable, Codable, Equatable {
@@ -103,6 +104,10 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var staleActionMs: Double
         package var clockJumpMs: Double
         package var stopMs: Double
+        /// How far beyond a position limit a target may lie before the clamp is reported, rad.
+        package var positionNoiseRad: Float?
+
+        package static let defaultPositionNoise: Float = 0.05
     }
 
     package struct SimulatorExtras: Sendable, Codable, Equatable {
@@ -163,6 +168,9 @@ package struct RobotProfile: Sendable, Codable, Equatable {
             }
         }
         if !(arm.homingVelocityRadS > 0) { problems.append("arm.homing_velocity_rad_s must be positive") }
+        if let noise = limits.positionNoiseRad, !(0...0.5).contains(noise) {
+            problems.append("limits.position_noise_rad must be between 0 and 0.5")
+        }
         if Set(cameras.map(\.key)).count != cameras.count { problems.append("a camera key is listed twice") }
         if cameras.isEmpty { problems.append("no camera") }
         return problems

@@ -17,19 +17,16 @@ package final class GatewayClient: FleetReporting {
     private let robotClass = Mutex<String?>(nil)
     private let logger: Logger
 
-    /// - Parameters:
-    ///   - checkpoint: what requests select; nil takes what the workers serve.
-    ///   - tls: whom to believe; nil speaks cleartext.
+    /// - Parameter tls: whom to believe; nil speaks cleartext.
     package init(
         endpoints: [GrootCore.Endpoint],
         robot: String,
-        checkpoint: String?,
         tls: FleetTLS? = nil,
         logger: Logger
     ) throws(AgentError) {
         guard !endpoints.isEmpty else { throw AgentError(.usage, "--gateway names no gateway") }
         links = try endpoints.map { endpoint throws(AgentError) in
-            try GatewayLink(endpoint: endpoint, robot: robot, checkpoint: checkpoint, tls: tls)
+            try GatewayLink(endpoint: endpoint, robot: robot, tls: tls)
         }
         choice = Mutex(GatewayChoice(count: endpoints.count))
         self.logger = logger
@@ -46,7 +43,7 @@ package final class GatewayClient: FleetReporting {
         for link in links { link.shutdown() }
     }
 
-    /// What the workers serve; `checkpoint` asks one that serves this one.
+    /// What a worker serves; `checkpoint` asks one that serves this one.
     package func describe(_ checkpoint: String? = nil, timeout: Duration) async throws -> [PolicyDescription] {
         try await calling { try await $0.describe(checkpoint, timeout: timeout) }
     }

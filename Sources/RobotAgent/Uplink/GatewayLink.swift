@@ -13,23 +13,18 @@ package struct GatewayLink: Sendable {
     package let endpoint: GrootCore.Endpoint
     private let client: GRPCClient<HTTP2ClientTransport.Posix>
     private let robot: String
-    private let checkpoint: String?
 
     /// Time a control-plane call may take.
     private static let controlPlaneTimeout: Duration = .seconds(10)
 
-    /// - Parameters:
-    ///   - checkpoint: what requests select; nil takes what the workers serve.
-    ///   - tls: whom to believe; nil speaks cleartext.
+    /// - Parameter tls: whom to believe; nil speaks cleartext.
     package init(
         endpoint: GrootCore.Endpoint,
         robot: String,
-        checkpoint: String?,
         tls: FleetTLS? = nil
     ) throws(AgentError) {
         self.endpoint = endpoint
         self.robot = robot
-        self.checkpoint = checkpoint
         do {
             let target: any ResolvableTarget =
                 switch endpoint {
@@ -66,9 +61,9 @@ package struct GatewayLink: Sendable {
         client.beginGracefulShutdown()
     }
 
-    /// What the workers serve.
+    /// What a worker serves.
     ///
-    /// - Parameter checkpoint: asks a worker that serves this one; nil asks one that serves what the run selects.
+    /// - Parameter checkpoint: asks a worker that serves this one; nil asks any.
     package func describe(_ checkpoint: String? = nil, timeout: Duration) async throws -> [PolicyDescription] {
         var options = CallOptions.defaults
         options.timeout = timeout
@@ -100,7 +95,6 @@ package struct GatewayLink: Sendable {
         var options = CallOptions.defaults
         options.timeout = timeout
         options.waitForReady = false
-        // What an episode runs may differ from what the run selects: a run configuration can name another one.
         var metadata = selecting(request.checkpoint)
         metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
         metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
@@ -151,11 +145,10 @@ package struct GatewayLink: Sendable {
 
     private var identity: Metadata { selecting(nil) }
 
-    private func selecting(_ other: String?) -> Metadata {
+    private func selecting(_ checkpoint: String?) -> Metadata {
         var metadata: Metadata = [:]
         metadata.addString(robot, forKey: MetadataKey.robot)
-        let wanted = other.flatMap { $0.isEmpty ? nil : $0 }
-        if let selected = wanted ?? checkpoint { metadata.addString(selected, forKey: MetadataKey.checkpoint) }
+        if let checkpoint, !checkpoint.isEmpty { metadata.addString(checkpoint, forKey: MetadataKey.checkpoint) }
         return metadata
     }
 }

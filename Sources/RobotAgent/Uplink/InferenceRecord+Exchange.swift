@@ -27,6 +27,7 @@ extension Groot_V1_InferenceRecord {
     mutating func failed(_ error: any Error) {
         let failure = error as? RPCError
         status = failure.map { StatusName.of($0.code) } ?? "INTERNAL"
-        message = failure?.message ?? "\(error)"
+        // A worker writes what it likes.
+        message = PlainText.cleaned(failure?.message ?? "\(error)")
     }
 }

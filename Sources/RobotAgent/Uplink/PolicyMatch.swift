@@ -38,10 +38,9 @@ package enum PolicyMatch {
         replacing current: PolicyDescription,
         with policy: PolicyDescription,
         profile: RobotProfile,
-        task: String,
-        chunkSize: Int?
+        task: String
     ) -> [String] {
-        var found = problems(policy: policy, profile: profile, task: task, chunkSize: chunkSize)
+        var found = problems(policy: policy, profile: profile, task: task)
         if profile.controlNames(for: policy.actionNames) != profile.controlNames(for: current.actionNames) {
             found.append("action: checkpoint \(policy.checkpoint) commands other joints than \(current.checkpoint)")
         }
@@ -67,8 +66,7 @@ package enum PolicyMatch {
     package static func problems(
         policy: PolicyDescription,
         profile: RobotProfile,
-        task: String,
-        chunkSize: Int?
+        task: String
     ) -> [String] {
         var problems: [String] = []
         /// The policy may use a part of what the robot has, never more.
@@ -111,11 +109,6 @@ package enum PolicyMatch {
             problems.append(
                 "action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of"
                     + " \(Int(rowPeriod.milliseconds)) ms rows"
-            )
-        }
-        if let chunkSize, chunkSize > policy.chunkSize {
-            problems.append(
-                "--action-chunk-size \(chunkSize): checkpoint \(policy.checkpoint) answers \(policy.chunkSize) rows, never more; leave the flag out"
             )
         }
         let bytes = task.utf8.count

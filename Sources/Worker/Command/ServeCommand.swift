@@ -156,6 +156,13 @@ struct ServeCommand: AsyncParsableCommand {
             services.append(.init(service: AdminService(server: listener)))
         }
         services.append(.init(service: notifier, successTerminationBehavior: .ignore))
+        if let gpus = GPUTelemetry(
+            environment: ProcessInfo.processInfo.environment,
+            registry: metrics.registry,
+            logger: logger
+        ) {
+            services.append(.init(service: gpus))
+        }
         if let security { services.append(.init(service: security)) }
         if let gateway {
             let registration = GatewayRegistration(

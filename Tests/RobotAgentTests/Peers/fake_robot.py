@@ -1,10 +1,11 @@
 """A Kuavo 5-W as ROS sees it, for the tests: Debian's rospy, message definitions written down independently.
 
     fake_robot.py master PORT        a real rosmaster
-    fake_robot.py robot OLD|NEW [compressed]    the robot; ROS_MASTER_URI says where
+    fake_robot.py robot OLD|NEW [compressed] [hang=FILE]    the robot; ROS_MASTER_URI says where
 
 The robot follows its commands, checks them and prints one JSON object per service call and per second. OLD and NEW are
-the two generations of message and service definitions. With `compressed` the chest camera sends JPEG files.
+the two generations of message and service definitions. With `compressed` the chest camera sends JPEG files. While FILE is
+there, calls that hand the arms back do not return, and take no effect.
 """
 import base64
 import hashlib
@@ -86,6 +87,11 @@ class Robot:
 
     def answer(self, name, value, reply):
         def handle(request):
+            if not value(request) and os.path.exists(HANG):
+                self.say("hangs", name=name)
+                while os.path.exists(HANG):
+                    time.sleep(0.05)
+                raise RuntimeError("too late")
             self.say("service", name=name, value=value(request))
             return reply(request)
         return handle
@@ -163,6 +169,8 @@ class Robot:
             fields = dict(rate=rate, silent=silent, worstStep=self.worst_step, problems=list(self.problems))
         self.say("summary", **fields)
 
+
+HANG = next((argument[5:] for argument in sys.argv if argument.startswith("hang=")), "")
 
 if sys.argv[1] == "master":
     import rosmaster.main
