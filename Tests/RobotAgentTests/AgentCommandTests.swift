@@ -143,7 +143,11 @@ struct AgentCommandTests {
     }
 
     @Test func aLineCutByABackslashWithABlankIsSaid() {
-        #expect(FlagSpelling.normalised(["--robot", "r1", "--action_chunk_size=20", " "]) == ["--robot", "r1", "--action-chunk-size=20"])
+        #expect(
+            FlagSpelling.normalised(["--robot", "r1", "--action_chunk_size=20", " "]) == [
+                "--robot", "r1", "--action-chunk-size=20",
+            ]
+        )
         #expect(FlagSpelling.remark(on: ["--action_chunk_size=20", " "])?.contains("backslash") == true)
         #expect(FlagSpelling.remark(on: ["--task", " "]) == nil, "an option's value stays, and is judged as one")
         #expect(FlagSpelling.normalised(["--task", " "]) == ["--task", " "])

@@ -103,7 +103,9 @@ struct ExpectationsTests {
             ]
         }
         for camera in profile.cameras {
-            features[camera.key] = ["dtype": "video", "shape": [480, 640, 3], "names": ["height", "width", "channels"]]
+            features[camera.key] = [
+                "dtype": "video", "shape": [480, 640, 3], "names": ["height", "width", "channels"],
+            ]
             statistics[camera.key] = ["min": [[[0.0]], [[0.0]], [[0.0]]], "max": [[[1.0]], [[1.0]], [[1.0]]]]
         }
         features["timestamp"] = ["dtype": "float32", "shape": [1], "names": NSNull()]

@@ -73,7 +73,9 @@ struct HandBackMachineTests {
             default: break loop
             }
         }
-        #expect(pauses.prefix(6) == [.milliseconds(500), .seconds(1), .seconds(2), .seconds(4), .seconds(8), .seconds(10)])
+        #expect(
+            pauses.prefix(6) == [.milliseconds(500), .seconds(1), .seconds(2), .seconds(4), .seconds(8), .seconds(10)]
+        )
         #expect(pauses.allSatisfy { $0 <= .seconds(10) })
         #expect(pauses.reduce(.zero, +) == .seconds(100))
     }

@@ -105,7 +105,9 @@ struct HandBackSerialTests {
             }
             try Data().write(to: scene.hang)
             agent.terminate()
-            try await eventually(within: .seconds(28), "the agent ends: \(agent.lastLines(5))") { agent.exitCode != nil }
+            try await eventually(within: .seconds(28), "the agent ends: \(agent.lastLines(5))") {
+                agent.exitCode != nil
+            }
             #expect(agent.exitCode == ProcessExit.safety.rawValue, "\(agent.lastLines())")
             #expect(try agent.logText().contains("the guard goes on trying"), "\(agent.lastLines())")
             #expect(fleet.finished.count == 1, "the episode is recorded nevertheless")

@@ -59,7 +59,8 @@ struct TerminalSerialTests {
                 let screen = Self.screen(data)
                 #expect(terminal.exitCode == 0, "\(screen.suffix(12))")
                 // Typed keys are echoed by the terminal, behind the status line.
-                let status = /[a-zA-Z]+  \[[#.]{20}\] [0-9]+ ms  chunks [0-9]+  latency .+  starved [0-9]+  failed [0-9]+(n box.*|s)?/
+                let status =
+                    /[a-zA-Z]+  \[[#.]{20}\] [0-9]+ ms  chunks [0-9]+  latency .+  starved [0-9]+  failed [0-9]+(n box.*|s)?/
                 let log = /[0-9:]{8}\.[0-9]{3} (info|notice|warning) +[a-z_]+: .+/
                 let report = /\{"(border|checkpoint).*\}/
                 for line in screen where !line.isEmpty {

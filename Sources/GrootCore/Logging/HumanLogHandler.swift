@@ -56,7 +56,8 @@ package struct HumanLogHandler: LogHandler {
     private static func value(_ text: String) -> String {
         let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "\n" }
         if isPlain { return shown(text[...]) }
-        return "\"" + text.split(separator: "\n", omittingEmptySubsequences: false).map { shown($0) }
+        return "\""
+            + text.split(separator: "\n", omittingEmptySubsequences: false).map { shown($0) }
             .joined(separator: "\\n") + "\""
     }
 

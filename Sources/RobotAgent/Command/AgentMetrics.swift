@@ -20,7 +20,10 @@ package struct AgentMetrics: Sendable {
         ticks = registry.counter("groot_agent_ticks_total", help: "Control ticks with a published action.")
         starved = registry.counter("groot_agent_starved_ticks_total", help: "Control ticks without an action.")
         missed = registry.counter("groot_agent_missed_cycles_total", help: "Control cycles that never ran.")
-        limited = registry.counter("groot_agent_limited_ticks_total", help: "Actions that the safety gate changed by more than noise.")
+        limited = registry.counter(
+            "groot_agent_limited_ticks_total",
+            help: "Actions that the safety gate changed by more than noise."
+        )
         noisy = registry.counter(
             "groot_agent_position_noise_ticks_total",
             help: "Targets beyond a position limit by no more than the profile's position_noise_rad, clamped."

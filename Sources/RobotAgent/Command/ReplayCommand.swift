@@ -39,7 +39,13 @@ struct ReplayCommand: AsyncParsableCommand {
                 tls: configuration.tls,
                 logger: logger
             )
-            let tape = Tape(recording: recording, profile: profile, configuration: configuration, every: every, logger: logger)
+            let tape = Tape(
+                recording: recording,
+                profile: profile,
+                configuration: configuration,
+                every: every,
+                logger: logger
+            )
             try await gateway.ask { gateway in
                 if let formats {
                     print(try await tape.compare(formats, gateway).table)

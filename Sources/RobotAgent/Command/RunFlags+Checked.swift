@@ -75,7 +75,10 @@ extension RunFlags {
             (1...1_000_000).contains(records.spoolLimitMb),
             "--spool-limit-mb \(records.spoolLimitMb): expected 1 to 1000000"
         )
-        checker.require((1...100_000).contains(session.episodes), "--episodes \(session.episodes): expected 1 to 100000")
+        checker.require(
+            (1...100_000).contains(session.episodes),
+            "--episodes \(session.episodes): expected 1 to 100000"
+        )
         checkMotion(&checker, mode: planned)
         let format = ObservationEncoder.ImageFormat(records.imageEncoding)
         checker.require(format != nil, "--image-encoding \(records.imageEncoding): expected raw or jpeg:1 to jpeg:100")
@@ -139,7 +142,10 @@ extension RunFlags {
     }
 
     private func checkMotion(_ checker: inout Checker, mode: RequestPlanner.Mode?) {
-        checker.require((0...1000).contains(motion.rtcOverlap), "--rtc-overlap \(motion.rtcOverlap): expected 0 to 1000 rows")
+        checker.require(
+            (0...1000).contains(motion.rtcOverlap),
+            "--rtc-overlap \(motion.rtcOverlap): expected 0 to 1000 rows"
+        )
         checker.require(motion.chunkStart >= 0, "--chunk-start \(motion.chunkStart): expected 0 or more")
         checker.require(
             motion.chunkEnd.map { $0 >= motion.chunkStart && $0 < 1000 } ?? true,

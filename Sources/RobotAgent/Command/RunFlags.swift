@@ -202,7 +202,11 @@ struct RecordFlags: ParsableArguments {
     var stateZero = false
 
     @Option(
-        help: .init("Diagnosis: black image for this camera; may be repeated.", valueName: "camera", visibility: .hidden)
+        help: .init(
+            "Diagnosis: black image for this camera; may be repeated.",
+            valueName: "camera",
+            visibility: .hidden
+        )
     )
     var imageZero: [String] = []
 

@@ -58,7 +58,9 @@ package struct LeRobotDataset: Sendable, Equatable {
         }
         for (key, vector) in [(PolicyDescription.stateKey, state), (PolicyDescription.actionKey, action)] {
             for list in [vector.minimum, vector.maximum] where !list.isEmpty && list.count != vector.names.count {
-                return .unusable("meta/stats.json has \(list.count) values of \(key), which has \(vector.names.count) names")
+                return .unusable(
+                    "meta/stats.json has \(list.count) values of \(key), which has \(vector.names.count) names"
+                )
             }
         }
         let images = info.features.filter { ["video", "image"].contains($0.value.dtype) }.keys.sorted()
@@ -120,7 +122,8 @@ package struct LeRobotDataset: Sendable, Equatable {
             }
             let margin = range.isAngle ? Self.margin : 5
             guard low < range.bounds.lowerBound - margin || high > range.bounds.upperBound + margin else { return nil }
-            return "\(key) \(name) goes from \(low) to \(high), robot \(profile.name) from \(range.bounds.lowerBound) to "
+            return
+                "\(key) \(name) goes from \(low) to \(high), robot \(profile.name) from \(range.bounds.lowerBound) to "
                 + "\(range.bounds.upperBound)\(range.isAngle ? " rad" : ""); is that another unit?"
         }
     }
