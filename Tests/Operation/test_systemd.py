@@ -182,7 +182,7 @@ class SystemdTests(unittest.TestCase):
         self.machine.shell("apt-get purge -y groot-gateway groot-worker groot-agent groot-sim", seconds=300)
         left = self.machine.shell("systemctl list-units --all --plain --no-legend 'groot-*'; ls -d /var/lib/groot-* /usr/bin/groot-* 2>/dev/null || true")
         self.assertEqual(left.strip(), "")
-        self.assertEqual(self.machine.shell("pgrep -f groot- || true").strip(), "", "no process is left")
+        self.assertEqual(self.machine.shell("pgrep '^groot-' || true").strip(), "", "no process is left")
         self.assertTrue((self.machine.root / "etc/groot-fleet/authority/authority.key").exists(), "keys are nobody's to delete")
 
 
