@@ -1,8 +1,8 @@
 import CONNXRuntime
 
 /// NVIDIA's management library, opened at run time: how busy and how warm each GPU is.
-// SAFETY: constant after `init`; the library's calls may come from any thread.
 @safe
+// SAFETY: constant after `init`; the library's calls may come from any thread.
 package final class NVML: @unchecked Sendable {
     /// What one GPU says of itself; nil for what it does not say.
     package struct Reading: Sendable, Equatable {
