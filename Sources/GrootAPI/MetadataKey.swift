@@ -23,6 +23,8 @@ package enum MetadataKey {
     package static let attempts = "groot-attempts"
     /// On responses: milliseconds after which a newer observation is welcome; sent under overload.
     package static let nextObservationAfter = "groot-next-observation-after-ms"
+    /// On responses with RESOURCE_EXHAUSTED: gRPC's name for when to ask again.
+    package static let pushback = "grpc-retry-pushback-ms"
     /// Trailer of workers, ORCA's text form: `TEXT named_metrics.queue=2,named_metrics.running=4,...`. The names are
     /// in docs/wire-protocol.md.
     package static let load = "endpoint-load-metrics"

@@ -14,6 +14,10 @@ extension HTTP2Connection {
         socket = context.flatMap { DirectSocket($0) }
         idleSince = .now()
         startLimits()
+        if role == .server, let refusal = observer.admits?(peer, context?.remoteAddress?.ipAddress ?? "local") {
+            close(.enhanceYourCalm, reason: refusal)
+            return
+        }
         scheduleFlush()
     }
 

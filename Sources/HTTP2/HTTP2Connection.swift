@@ -15,6 +15,9 @@ package final class HTTP2Connection: ChannelInboundHandler {
         package var streamOpened: ((HTTP2Stream) -> (any HTTP2StreamHandler)?)?
         /// TLS: the handshake is done, or why it failed.
         package var secured: ((Result<TLSPeer, HTTP2Error>) -> Void)?
+        /// Servers: asked once the peer is known and before its first stream, with its address without the port. A reason
+        /// refuses the connection (ENHANCE_YOUR_CALM).
+        package var admits: ((TLSPeer?, String) -> String?)?
         /// The peer's SETTINGS arrived: it speaks HTTP/2.
         package var ready: (() -> Void)?
         /// The peer takes no more streams; the streams it has not seen are closed as `neverProcessed`.

@@ -112,6 +112,12 @@ package final class HTTP2Server: Sendable {
         forEach { $0.abort() }
     }
 
+    /// Every connection ends without a word, as when a process is killed and started again. For tests.
+    package func breakConnections() { forEach { $0.abort() } }
+
+    /// Every connection ends with a GOAWAY at once, streams in flight or not. For tests.
+    package func closeConnections() { forEach { $0.close(.internalError, reason: "told to close") } }
+
     private func stopListening() async {
         let listener = state.withLock { state in
             defer { state.listener = nil }

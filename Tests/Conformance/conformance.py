@@ -46,6 +46,11 @@ def upload(p: Peer, stream: int = 1, flags: int = OPEN, *extra: tuple[str, str])
     return frame(HEADERS, flags, stream, p.headers(*more, method="POST", path="/groot.v1.Inference/Infer"))
 
 
+def whole(p: Peer, stream: int = 1) -> bytes:
+    """A gRPC request with an empty message."""
+    return upload(p, stream) + frame(DATA, END_STREAM, stream, b"\0" * 5)
+
+
 def window(increment: int) -> bytes:
     return struct.pack(">I", increment)
 
@@ -292,7 +297,7 @@ def _(p):
 
 @case("6.9", "no more is sent than the stream's window allows", (4, 1))
 def _(p):
-    p.send(upload(p, flags=WHOLE))
+    p.send(whole(p))
     first = p.until(lambda f: isinstance(f, DataFrame))
     if not first or len(first.data) != 1:
         return f"first DATA is {first}"
@@ -303,7 +308,7 @@ def _(p):
 
 @case("6.9", "a window that SETTINGS makes negative is waited out", (4, 1))
 def _(p):
-    p.send(upload(p, flags=WHOLE))
+    p.send(whole(p))
     p.until(lambda f: isinstance(f, DataFrame))
     p.send(settings((4, 0)) + frame(WINDOW, 0, 1, window(2)))
     found = p.until(lambda f: isinstance(f, DataFrame))
@@ -312,7 +317,7 @@ def _(p):
 
 @case("6.9", "SETTINGS open the windows of streams that wait", (4, 0))
 def _(p):
-    p.send(upload(p, flags=WHOLE))
+    p.send(whole(p))
     p.until(lambda f: isinstance(f, HeadersFrame))
     p.send(settings((4, 1)))
     found = p.until(lambda f: isinstance(f, DataFrame))
@@ -491,6 +496,7 @@ def _(p):
 def _(p):
     p.send(upload(p))
     left, credit = 3 << 20, 65535
+    body = (b"\0" + struct.pack(">I", left - 5)).ljust(left, b"\0")
     credit = next(f for f in p.seen if isinstance(f, SettingsFrame)).settings.get(4, 65535)
     while left:
         while credit < 16384:
@@ -498,7 +504,7 @@ def _(p):
             if not found:
                 return f"no credit with {left} bytes left; {p.summary()}"
             credit += found.window_increment
-        p.send(frame(DATA, END_STREAM if left == 16384 else 0, 1, b"\0" * 16384))
+        p.send(frame(DATA, END_STREAM if left == 16384 else 0, 1, body[-left:][:16384]))
         left -= 16384
         credit -= 16384
     return p.answered(1)

@@ -160,7 +160,7 @@ struct DataPlaneTests {
 
     @Test
     func anUnhealthyWorkerIsOutAndItsRequestsMove() async throws {
-        try await withGateway(2) { gateway, workers in
+        try await withGateway(2, overdue: .zero) { gateway, workers in
             for worker in workers { worker.change { $0.behaviour = .silent } }
             let pending = Task { try await gateway.infer(1000) }
             #expect(await eventually { workers.contains { $0.now.bytes == 1000 } })
@@ -177,7 +177,7 @@ struct DataPlaneTests {
 
     @Test
     func aDrainingWorkerFinishesAndGetsNoMore() async throws {
-        try await withGateway(2) { gateway, workers in
+        try await withGateway(2, overdue: .zero) { gateway, workers in
             for worker in workers { worker.change { $0.behaviour = .answer(after: .milliseconds(300)) } }
             let pending = Task { try await gateway.infer(1000) }
             #expect(await eventually { workers.contains { $0.now.bytes == 1000 } })
@@ -276,7 +276,9 @@ struct DataPlaneTests {
         #expect(await gateway.up(2))
         let began = MonotonicInstant.now()
         try await withThrowingTaskGroup(of: String?.self) { group in
-            for _ in 0..<100 { group.addTask { try await gateway.infer(460_000).grpcStatus } }
+            for index in 0..<100 {
+                group.addTask { try await gateway.infer(460_000, robot: "r\(index % 10)").grpcStatus }
+            }
             for try await status in group { #expect(status == "0") }
         }
         let time = MonotonicInstant.now() - began
@@ -289,12 +291,13 @@ struct DataPlaneTests {
     private func withGateway(
         _ count: Int,
         stops: Bool = true,
+        overdue: Duration = .milliseconds(200),
         _ body: (GatewayFixture, [ScriptedWorker]) async throws -> Void
     ) async throws {
         let workers = (0..<count).map { ScriptedWorker("w\($0)") }
         var endpoints: [Endpoint] = []
         for worker in workers { endpoints.append(try await worker.start()) }
-        let gateway = try await GatewayFixture(workers: endpoints)
+        let gateway = try await GatewayFixture(workers: endpoints) { $0.overdue = overdue }
         #expect(await gateway.up(count))
         try await body(gateway, workers)
         if stops { try await gateway.stop() }

@@ -59,9 +59,19 @@ final class GatewayFixture: Sendable {
         robot: String? = "r1",
         extra: [(String, String)] = [],
         path: String = "/groot.v1.Inference/Infer",
-        timeout: String? = "5S"
+        timeout: String? = "5S",
+        contentType: String = "application/grpc",
+        body: ByteBuffer? = nil
     ) async throws -> HTTP2Response {
-        try await self.robot.infer(size, robot: robot, extra: extra, path: path, timeout: timeout)
+        try await self.robot.infer(
+            size,
+            robot: robot,
+            extra: extra,
+            path: path,
+            timeout: timeout,
+            contentType: contentType,
+            body: body
+        )
     }
 
     func metric(_ line: String) -> String? {
@@ -87,7 +97,10 @@ func eventually(_ condition: () -> Bool) async -> Bool {
 }
 
 extension HTTP2Response {
-    var text: String { String(buffer: body) }
+    /// The message without its frame.
+    var text: String {
+        body.readableBytes >= 5 ? String(decoding: body.readableBytesView.dropFirst(5), as: UTF8.self) : ""
+    }
     /// From the trailers, or from the headers of a Trailers-Only response.
     var grpcStatus: String? { trailers["grpc-status"] ?? headers["grpc-status"] }
     var grpcMessage: String { trailers["grpc-message"] ?? headers["grpc-message"] ?? "" }

@@ -40,28 +40,88 @@ final class RobotConnection: Sendable {
         return try await connection.eventLoop.submit { connection.value.peer }.get()
     }
 
+    /// - Parameters:
+    ///   - size: of the body, with the frame of its message.
+    ///   - body: instead of one that is right.
     func infer(
         _ size: Int = 100,
         robot: String? = "r1",
         extra: [(String, String)] = [],
         path: String = "/groot.v1.Inference/Infer",
-        timeout: String? = "5S"
+        timeout: String? = "5S",
+        contentType: String = "application/grpc",
+        body: ByteBuffer? = nil
     ) async throws -> HTTP2Response {
         let connection = connection
+        let body = body ?? Self.framed(size)
         return try await connection.eventLoop.flatSubmit {
             var headers = HTTP2Headers([
                 (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "gateway"),
-                ("content-type", "application/grpc"), ("te", "trailers"),
+                ("content-type", contentType), ("te", "trailers"),
             ])
             if let robot { headers.add("groot-robot", robot) }
             if let timeout { headers.add("grpc-timeout", timeout) }
             for (name, value) in extra { headers.add(name, value) }
             return connection.value.call(
                 headers: headers,
-                body: ByteBuffer(repeating: 7, count: size),
+                body: body,
                 timeout: .seconds(20)
             )
         }.get()
+    }
+
+    /// Sends the head of a request and nothing of its body; returns the head of the answer when it is waited for.
+    @discardableResult
+    func begin(robot: String, extra: [(String, String)] = [], waits: Bool = false) async throws -> HTTP2Headers? {
+        let connection = connection
+        let answer = try await connection.eventLoop.submit { () throws -> EventLoopFuture<HTTP2Headers> in
+            let headers = HTTP2Headers(
+                [
+                    (":method", "POST"), (":scheme", "http"), (":path", "/groot.v1.Inference/Infer"),
+                    (":authority", "gateway"), ("content-type", "application/grpc"), ("te", "trailers"),
+                    ("groot-robot", robot),
+                ] + extra
+            )
+            let promise = connection.eventLoop.makePromise(of: HTTP2Headers.self)
+            let handler = Unfinished(promise)
+            handler.stream = try connection.value.open(headers: headers, endStream: false, handler: handler)
+            return promise.futureResult
+        }.get()
+        return waits ? try await answer.get() : nil
+    }
+
+    /// A request that never ends; collects what is said of it. Confined to the event loop.
+    private final class Unfinished: HTTP2StreamHandler {
+        private let promise: EventLoopPromise<HTTP2Headers>
+        private var isDone = false
+        var stream: HTTP2Stream?
+
+        init(_ promise: EventLoopPromise<HTTP2Headers>) { self.promise = promise }
+
+        func received(headers: HTTP2Headers) {
+            guard !isDone else { return }
+            isDone = true
+            promise.succeed(headers)
+        }
+        func received(body: ByteBuffer) {}
+        func received(trailers: HTTP2Headers) {}
+        func receivedEnd() {}
+        func bodyLeft(byteCount: Int) {}
+        func closed(_ closure: HTTP2StreamClosure) {
+            stream = nil
+            guard !isDone else { return }
+            isDone = true
+            promise.fail(HTTP2Error(.streamReset, "\(closure.cause), \(closure.code)"))
+        }
+    }
+
+    /// One message in gRPC's frame, so many bytes in all.
+    static func framed(_ size: Int) -> ByteBuffer {
+        var body = ByteBuffer()
+        body.writeInteger(UInt8(0))
+        body.writeInteger(UInt32(max(0, size - 5)))
+        body.writeRepeatingByte(7, count: max(0, size - 5))
+        return body
     }
 
     func close() async throws {

@@ -12,6 +12,7 @@ struct Bench {
     var nextID: UInt64 = 0
     var superseded: [UInt64] = []
     var given: [Assignment] = []
+    var ejected: [WorkerID] = []
 
     init(workers: Int, batch: Int? = nil, times: [[Int]] = [], _ configuration: SchedulingConfiguration? = nil) {
         var defaults = SchedulingConfiguration()
@@ -37,32 +38,57 @@ struct Bench {
     var lastID: UInt64 { nextID - 1 }
 
     mutating func describe(_ index: Int, _ checkpoints: [String]) {
-        given = scheduler.described(ids[index], checkpoints.map { DescribedPolicy(checkpoint: $0) }, at: now)
+        take(scheduler.described(ids[index], checkpoints.map { DescribedPolicy(checkpoint: $0) }, at: now))
     }
 
-    mutating func decide(_ robot: String, checkpoint: String? = nil, observation: UInt64 = 0, dryIn: Int? = nil)
-        -> SchedulingDecision
-    {
+    /// Keeps what follows from an event.
+    mutating func take(_ effects: Effects) {
+        given = effects.assignments
+        ejected += effects.ejected
+    }
+
+    /// Ejections since the last call.
+    mutating func takeEjections() -> [WorkerID] {
+        defer { ejected = [] }
+        return ejected
+    }
+
+    mutating func lose(_ index: Int) {
+        take(scheduler.lost(ids[index], byLoop: 0, at: now))
+    }
+
+    mutating func decide(
+        _ robot: String,
+        checkpoint: String? = nil,
+        observation: UInt64 = 0,
+        call: UInt64 = 0,
+        dryIn: Int? = nil
+    ) -> SchedulingDecision? {
         let made = SchedulerRequest(
             id: RequestID(loop: 0, number: nextID),
             robot: robot,
             checkpoint: checkpoint,
             observation: observation,
+            call: call,
             dryAt: dryIn.map { now + .milliseconds($0) },
             arrivedAt: now
         )
         nextID += 1
-        return scheduler.arrived(made, at: now)
+        let effects = scheduler.arrived(made, at: now)
+        take(effects)
+        return effects.decision
     }
 
     /// The ticket, or nil when the request waits.
-    mutating func send(_ robot: String = "", checkpoint: String? = nil, observation: UInt64 = 0) -> Ticket? {
-        switch decide(robot, checkpoint: checkpoint, observation: observation) {
+    mutating func send(_ robot: String = "", checkpoint: String? = nil, observation: UInt64 = 0, call: UInt64 = 0)
+        -> Ticket?
+    {
+        switch decide(robot, checkpoint: checkpoint, observation: observation, call: call) {
         case .dispatch(let ticket): return ticket
         case .wait(let old, _):
             if let old { superseded.append(old.number) }
             return nil
-        case .shed, .giveUp: return nil
+        case .shed, .giveUp, nil: return nil
         }
     }
 
@@ -71,7 +97,7 @@ struct Bench {
         for _ in 0..<200 {
             guard let ticket = send() else { break }
             if ticket.worker == worker { return ticket }
-            given = scheduler.finished(ticket, .neverSeen, at: now)
+            take(scheduler.finished(ticket, .neverSeen, at: now))
         }
         let made = SchedulerRequest(id: RequestID(loop: 0, number: nextID), robot: "", arrivedAt: now)
         var only = made
@@ -79,7 +105,7 @@ struct Bench {
             scheduler.worker(id).map { .init(worker: id, incarnation: $0.incarnation) }
         }
         nextID += 1
-        guard case .dispatch(let ticket) = scheduler.failed(only, unseen: true, at: now) else {
+        guard case .dispatch(let ticket) = scheduler.failed(only, unseen: true, at: now).decision else {
             Issue.record("no way to reach the worker")
             return Ticket(
                 worker: worker,
@@ -102,7 +128,7 @@ struct Bench {
     }
 
     mutating func finish(_ ticket: Ticket, _ outcome: AttemptOutcome) {
-        given = scheduler.finished(ticket, outcome, at: now)
+        take(scheduler.finished(ticket, outcome, at: now))
     }
 }
 

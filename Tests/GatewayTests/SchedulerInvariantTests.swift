@@ -33,38 +33,40 @@ struct SchedulerInvariantTests {
                     if let old { #expect(waiting.remove(old.number) != nil) }
                     waiting.insert(id)
                 case .shed: #expect(waiting.count == 12)
-                case .giveUp: Issue.record("not on arrival")
+                case .giveUp, nil: Issue.record("not on arrival")
                 }
             case 4, 5:
                 guard !open.isEmpty else { continue }
                 let ticket = open.remove(at: Int(random.next() % UInt64(open.count)))
                 let outcomes: [AttemptOutcome] = [
-                    .answered, .answered, .failed, .abandoned, .refused(retryAfter: nil), .neverSeen,
+                    .answered, .answered, .failed, .abandoned, .refused(retryAfter: nil), .neverSeen, .declined,
+                    .misplaced,
+                    .overtaken,
                 ]
-                let outcome = outcomes[Int(random.next() % 6)]
-                take(bench.scheduler.finished(ticket, outcome, at: bench.now))
+                let outcome = outcomes[Int(random.next() % 9)]
+                take(bench.scheduler.finished(ticket, outcome, at: bench.now).assignments)
             case 6:
                 let worker = bench.ids[Int(random.next() % 4)]
                 if random.next() % 2 == 0 {
-                    bench.scheduler.lost(worker, byLoop: 0)
+                    _ = bench.scheduler.lost(worker, byLoop: 0, at: bench.now)
                 } else {
-                    take(bench.scheduler.reached(worker, byLoop: 0, at: bench.now))
+                    take(bench.scheduler.reached(worker, byLoop: 0, at: bench.now).assignments)
                 }
             default:
                 if let gone = waiting.randomElement(using: &random) {
-                    let didWait = bench.scheduler.withdrew(RequestID(loop: 0, number: gone))
-                    #expect(didWait)
+                    #expect(bench.scheduler.isWaiting(RequestID(loop: 0, number: gone)))
+                    _ = bench.scheduler.withdrew(RequestID(loop: 0, number: gone), at: bench.now)
                     waiting.remove(gone)
                 }
-                take(bench.scheduler.timePassed(at: bench.now))
+                take(bench.scheduler.timePassed(at: bench.now).assignments)
             }
-            #expect(bench.scheduler.active == open.count)
-            #expect(Set(bench.scheduler.waiting.entries.map(\.id.number)) == waiting)
+            #expect(bench.scheduler.books.active == open.count)
+            #expect(Set(bench.scheduler.books.waiting.entries.map(\.id.number)) == waiting)
             for (index, id) in bench.ids.enumerated() {
                 let mine = open.count { $0.worker == id }
                 #expect(bench.scheduler.worker(id)?.inFlight == mine, "worker \(index)")
             }
-            #expect(Set(bench.scheduler.waiting.entries.map(\.robot)).count == waiting.count, "one per robot")
+            #expect(Set(bench.scheduler.books.waiting.entries.map(\.robot)).count == waiting.count, "one per robot")
         }
     }
 }

@@ -67,7 +67,7 @@ struct SchedulerRoutingTests {
             configuration.policy = policy
             configuration.slowStart = .zero
             var bench = Bench(workers: count, configuration)
-            bench.scheduler.lost(bench.ids[1], byLoop: 0)
+            bench.lose(1)
             var shares = Array(repeating: 0, count: count)
             for index in 0..<(count * 40) {
                 if let ticket = bench.send("r\(index)") { shares[ticket.worker.slot] += 1 }
@@ -94,7 +94,7 @@ struct SchedulerRoutingTests {
         }
         let before = homes()
         #expect(homes() == before)
-        bench.scheduler.lost(bench.ids[3], byLoop: 0)
+        bench.lose(3)
         let after = homes()
         #expect(before.allSatisfy { $0.value == bench.ids[3] || after[$0.key] == $0.value })
         var shares = [0, 0, 0]

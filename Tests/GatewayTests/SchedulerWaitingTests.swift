@@ -14,12 +14,12 @@ struct SchedulerWaitingTests {
         for robot in 1...6 {
             #expect(bench.send("r\(robot)") == nil, "the batch runs; hold what can still be replaced")
         }
-        #expect(bench.scheduler.waiting.count == 6)
-        #expect(bench.scheduler.wakeAt(after: bench.now) == at(80))
+        #expect(bench.scheduler.books.waiting.count == 6)
+        #expect(bench.scheduler.books.wakeAt(after: bench.now) == at(80))
         bench.now = at(80)
-        let given = bench.scheduler.timePassed(at: bench.now)
+        let given = bench.scheduler.timePassed(at: bench.now).assignments
         #expect(given.count == 4, "one batch being uploaded")
-        #expect(bench.scheduler.waiting.count == 2)
+        #expect(bench.scheduler.books.waiting.count == 2)
         #expect(bench.scheduler.worker(bench.ids[0])?.inFlight == 5)
     }
 
@@ -32,19 +32,21 @@ struct SchedulerWaitingTests {
         let old = bench.lastID - 1
         #expect(bench.send("a") == nil)
         #expect(bench.superseded == [old])
-        #expect(bench.scheduler.waiting.entries.map(\.robot) == ["a", "b"])
-        #expect(bench.scheduler.robots.robots["a"]?.superseded == 1)
+        #expect(bench.scheduler.books.waiting.entries.map(\.robot) == ["a", "b"])
+        #expect(bench.scheduler.books.robots.robots["a"]?.superseded == 1)
         #expect(bench.send("a", checkpoint: "policy") == nil)
-        #expect(bench.scheduler.waiting.count == 3, "another selector is another request")
+        #expect(bench.scheduler.books.waiting.count == 3, "another selector is another request")
     }
 
     @Test
     func aRobotHasOneRequestInHandAndAHedgeOfIt() {
         var bench = Bench(workers: 2, batch: 8, times: [[50, 60], [50, 60]])
-        #expect(bench.send("a", observation: 1) != nil)
-        #expect(bench.send("a", observation: 1) != nil, "the same observation again is the robot's own hedge")
+        #expect(bench.send("a", observation: 1, call: 7) != nil)
+        #expect(bench.send("a", observation: 1, call: 7) != nil, "the same request again is the robot's own hedge")
+        #expect(bench.send("a", observation: 1, call: 7) == nil, "there is one hedge, not nine")
         var other = Bench(workers: 2, batch: 8, times: [[50, 60], [50, 60]])
         #expect(other.send("a", observation: 1) != nil)
+        #expect(other.send("a", observation: 1) == nil, "a number that comes again is no hedge")
         #expect(other.send("a", observation: 2) == nil, "worker 2 is idle, but the robot is being served")
         #expect(other.send("b", observation: 1) != nil, "which keeps nobody else from the idle worker")
     }

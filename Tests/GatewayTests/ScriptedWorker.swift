@@ -14,6 +14,8 @@ final class ScriptedWorker: Sendable {
         case answer(after: Duration)
         /// The same as one gRPC message, for real clients.
         case message
+        /// Does what a step after the other says, once the whole body is there.
+        case script([Step])
         /// Takes the body and says nothing.
         case silent
         /// Takes neither body nor decision.
@@ -27,10 +29,31 @@ final class ScriptedWorker: Sendable {
         case early
     }
 
+    /// A piece of an answer, right or wrong.
+    enum Step: Sendable, Equatable {
+        case headers([String: String])
+        case body([UInt8])
+        case trailers([String: String])
+        case end
+        case reset(HTTP2ErrorCode)
+        case killConnection
+        case goAway
+    }
+
+    /// A good answer in steps.
+    static let headers = Step.headers([":status": "200", "content-type": "application/grpc"])
+    static let answer = Step.body([0, 0, 0, 0, 2, 0x6F, 0x6B])
+
     struct State: Sendable {
         var behaviour = Behaviour.answer(after: .zero)
         var healthy = true
-        var checkpoints: [String]
+        var checkpoints: [String] {
+            didSet { generation += 1 }
+        }
+        /// Named in health checks and answers; what a worker before generations did not.
+        var namesGeneration = false
+        var generation = 1
+        var descriptions = 0
         var requests: [HTTP2Headers] = []
         var bytes = 0
         var cancelled = 0
@@ -99,6 +122,16 @@ final class ScriptedWorker: Sendable {
         await server.abort()
     }
 
+    /// Every connection ends without a word; the worker goes on listening.
+    func breakConnections() {
+        server.breakConnections()
+    }
+
+    /// The same with a GOAWAY that counts every stream as seen.
+    func closeConnections() {
+        server.closeConnections()
+    }
+
     func drain() async {
         await server.drain(budget: .seconds(5))
     }
@@ -150,8 +183,8 @@ private final class ScriptedStream: HTTP2StreamHandler {
                 endStream: true
             )
         case .http(let code): stream.send(headers: HTTP2Headers([(":status", "\(code)")]), endStream: true)
-        case .early: answer(ByteBuffer(string: worker.name))
-        case .answer, .message, .silent, .stall: break
+        case .early: answer(framed: Array(worker.name.utf8))
+        case .answer, .message, .silent, .stall, .script: break
         }
     }
 
@@ -170,20 +203,29 @@ private final class ScriptedStream: HTTP2StreamHandler {
             response.status = worker.now.healthy ? .serving : .notServing
             answer(message: response)
         case "/groot.v1.Inference/Describe":
+            worker.change { $0.descriptions += 1 }
             var response = Groot_V1_DescribeResponse()
             response.worker = worker.name
             response.policies = worker.now.checkpoints.map { checkpoint in
                 var policy = Groot_V1_Policy()
                 policy.checkpoint = checkpoint
                 policy.maxBatch = UInt32(worker.maxBatch)
+                // A batch that is full takes as long as the reports of one that runs need to be believed.
+                for (batch, time) in worker.now.reportsLoad ? [(1, 10_000), (worker.maxBatch, 400_000_000)] : [] {
+                    var described = Groot_V1_BatchTime()
+                    described.batch = UInt32(batch)
+                    described.inferNs = UInt64(time)
+                    policy.batchTimes.append(described)
+                }
                 return policy
             }
             answer(message: response)
         case "/groot.v1.Inference/Infer":
             if case .message = behaviour { return answer(framed: Array(worker.name.utf8)) }
+            if case .script(let steps) = behaviour { return play(steps) }
             guard case .answer(let delay) = behaviour else { return }
             loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [self] in
-                answer(ByteBuffer(string: worker.name))
+                answer(framed: Array(worker.name.utf8))
             }
         default: stream.reset(.internalError)
         }
@@ -194,6 +236,25 @@ private final class ScriptedStream: HTTP2StreamHandler {
     func closed(_ closure: HTTP2StreamClosure) {
         if closure.cause == .reset, closure.code == .cancel { worker.change { $0.cancelled += 1 } }
         if path == "/groot.v1.Inference/Infer" { worker.change { $0.inHand -= 1 } }
+    }
+
+    private func play(_ steps: [ScriptedWorker.Step]) {
+        for step in steps {
+            switch step {
+            case .headers(let fields): stream.send(headers: Self.block(fields))
+            case .body(let bytes): stream.send(body: ByteBuffer(bytes: bytes))
+            case .trailers(let fields): stream.send(trailers: Self.block(fields))
+            case .end: stream.finish()
+            case .reset(let code): stream.reset(code)
+            case .killConnection: worker.breakConnections()
+            case .goAway: worker.closeConnections()
+            }
+        }
+    }
+
+    /// Pseudo-fields first.
+    private static func block(_ fields: [String: String]) -> HTTP2Headers {
+        HTTP2Headers(fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     }
 
     private func answer(message: some Message) {
@@ -214,6 +275,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
         stream.send(body: body)
         var trailers = HTTP2Headers([("grpc-status", "0")])
         let now = worker.now
+        if now.namesGeneration { trailers.add("groot-generation", "\(now.generation)") }
         if now.reportsLoad, path == "/groot.v1.Inference/Infer" {
             trailers.add("endpoint-load-metrics", now.load(maxBatch: worker.maxBatch))
         }

@@ -74,6 +74,9 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *to, 
     struct slot *slot = source->ptr;
     size_t count = slot->left < length ? slot->left : length;
     memset(to, 0, count);
+    // One message in gRPC's frame: a flag and the length.
+    if (slot->left == body_bytes && count >= 5)
+        for (int i = 0; i < 4; i++) to[1 + i] = (uint8_t)((body_bytes - 5) >> (24 - 8 * i));
     slot->left -= count;
     if (slot->left == 0) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)count;

@@ -72,12 +72,74 @@ extension Setting {
         .count("worker-limit", "workers at a time", 1...4096, \.gateway.workerLimit),
     ]
 
-    static let limits: [Setting] = [
-        .time("hold-limit-ms", "longest wait for a worker to come up", 0...600_000, \.gateway.holdLimit),
-        .time("default-timeout-ms", "deadline of a request that brings none", 1...3_600_000, \.gateway.defaultTimeout),
-        .time("longest-timeout-ms", "longest deadline", 1...3_600_000, \.gateway.longestTimeout),
-        .count("max-body-size", "largest request body", 1024...(1 << 30), \.gateway.bodyLimit),
-        .count("held-bytes", "request bytes kept for repetitions, in all", 0...(1 << 40), \.gateway.heldBytesLimit),
+    static let limits: [Setting] =
+        [
+            .time("hold-limit-ms", "longest wait for a worker to come up", 0...600_000, \.gateway.holdLimit),
+            .time(
+                "default-timeout-ms",
+                "deadline of a request that brings none",
+                1...3_600_000,
+                \.gateway.defaultTimeout
+            ),
+            .time("longest-timeout-ms", "longest deadline", 1...3_600_000, \.gateway.longestTimeout),
+            .count("max-body-size", "largest request body", 1024...(1 << 30), \.gateway.bodyLimit),
+            .count(
+                "held-bytes",
+                "request bytes kept until they are answered, in all",
+                (1 << 20)...(1 << 40),
+                \.gateway.heldBytesLimit
+            ),
+            .count(
+                "held-answer-bytes",
+                "an answer up to this size is kept until it is complete",
+                0...(1 << 30),
+                \.gateway.heldAnswerLimit
+            ),
+            .count(
+                "worker-max-header-list-size",
+                "header list of a request as workers accept it",
+                1024...(1 << 20),
+                \.gateway.workerHeaderListSize
+            ),
+            .time(
+                "upload-timeout-ms",
+                "from the head of a request to its last byte",
+                1...3_600_000,
+                \.gateway.uploadTimeout
+            ),
+            .count("upload-rate", "least bytes per second of an upload; 0: any", 0...(1 << 30), \.gateway.uploadRate),
+        ] + participants
+
+    /// What one robot, by certificate or by name, and what everybody else may have in hand at a time.
+    private static let participants: [Setting] = [
+        .count(
+            "robot-connections",
+            "connections of one robot's certificate",
+            1...100_000,
+            \.gateway.robotLimits.connections
+        ),
+        .count("robot-streams", "requests of one robot", 1...100_000, \.gateway.robotLimits.streams),
+        .count("robot-uploads", "incomplete requests of one robot", 1...100_000, \.gateway.robotLimits.uploads),
+        .count(
+            "robot-held-bytes",
+            "unanswered bytes of one robot",
+            65_536...(1 << 40),
+            \.gateway.robotLimits.heldBytes
+        ),
+        .count(
+            "peer-connections",
+            "connections of any other certificate, or of one address without certificates",
+            1...1_000_000,
+            \.gateway.peerLimits.connections
+        ),
+        .count("peer-streams", "requests of such a peer", 1...1_000_000, \.gateway.peerLimits.streams),
+        .count("peer-uploads", "incomplete requests of such a peer", 1...1_000_000, \.gateway.peerLimits.uploads),
+        .count(
+            "peer-held-bytes",
+            "unanswered bytes of such a peer",
+            65_536...(1 << 40),
+            \.gateway.peerLimits.heldBytes
+        ),
     ]
 
     static func endpoint(_ text: String, port: Int) throws(GatewaySettings.Problem) -> Endpoint {

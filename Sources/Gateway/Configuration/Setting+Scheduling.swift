@@ -14,6 +14,7 @@ extension Setting {
             $0.gateway.scheduling.policy.rawValue
         },
         .flag("hedge", "ask a second worker for a robot that is about to run dry", \.gateway.hedges),
+        .time("overdue-ms", "ask a second worker when an answer is so late; 0: never", 0...600_000, \.gateway.overdue),
         .count(
             "full-scan-limit",
             "up to so many workers all are compared",
@@ -26,6 +27,12 @@ extension Setting {
             "the next batch is sent before the running one ends",
             0...10_000,
             \.gateway.scheduling.dispatchLead
+        ),
+        .count(
+            "largest-batch",
+            "no worker's batches are believed to be larger",
+            1...1024,
+            \.gateway.scheduling.largestBatch
         ),
         .count(
             "unknown-credit",
@@ -123,6 +130,24 @@ extension Setting {
             "failures in a row that eject",
             1...1000,
             \.gateway.scheduling.outlier.consecutiveFailures
+        ),
+        .time(
+            "outlier-timeout-ms",
+            "a request given up after so long, and three times what was expected, is a failure of its worker",
+            10...600_000,
+            \.gateway.scheduling.outlier.timeout
+        ),
+        .share(
+            "outlier-failure-share",
+            "share of failures between two looks that ejects",
+            0...1,
+            \.gateway.scheduling.outlier.failureShare
+        ),
+        .count(
+            "outlier-failure-volume",
+            "requests from which on that share counts",
+            1...100_000,
+            \.gateway.scheduling.outlier.failureVolume
         ),
         .time(
             "outlier-sweep-ms",

@@ -71,12 +71,15 @@ struct FleetControlPlane: ControlPlaneService {
         }
     }
 
-    func workerDescribed(_ report: WorkerReport) async {
+    func workerDescribed(_ report: WorkerReport) async -> Bool {
+        guard store.notReadyReason == nil else { return false }
         do throws(StoreError) {
             try await store.saveWorker(WorkerRecord(report))
+            return true
         } catch {
-            // The next (re)connect tells it again; inference does not depend on it.
+            // It is told again; inference does not depend on it.
             logger.info("worker not recorded", metadata: ["worker": "\(report.name)", "error": "\(error)"])
+            return false
         }
     }
 }

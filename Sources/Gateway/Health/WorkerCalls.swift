@@ -17,6 +17,11 @@ enum WorkerCalls {
         return answer.status == .serving ? nil : "health check says \(answer.status)"
     }
 
+    /// Which set of checkpoints the worker serves; nil when it does not say.
+    static func generation(of response: HTTP2Response) -> String? {
+        response.trailers[MetadataKey.generation] ?? response.headers[MetadataKey.generation]
+    }
+
     /// What the worker serves, or why it cannot say.
     static func description(in response: HTTP2Response) -> Result<Groot_V1_DescribeResponse, Failure> {
         let status = Status(response)

@@ -4,8 +4,9 @@ import GrootCore
 /// What the data plane needs from the control plane: an upstream to send `Fleet` and `Health` calls to, and someone
 /// who remembers the workers.
 ///
-/// Calls `endpoint` once before it starts to listen, and `workerDescribed` on every (re)connect to a worker. The
-/// data plane works without a ready control plane: inference never waits for the database.
+/// Calls `endpoint` once before it starts to listen, and `workerDescribed` on every (re)connect to a worker, whenever what
+/// a worker serves changes, and again until it is told that this is stored. The data plane works without a ready control
+/// plane: inference never waits for the database.
 protocol ControlPlaneService: Sendable {
     /// Where the control plane's gRPC server listens (loopback port or unix socket). Returns once it is bound.
     var endpoint: Endpoint { get async throws }
@@ -13,8 +14,9 @@ protocol ControlPlaneService: Sendable {
     /// Serves until the task is cancelled; throws when it cannot go on.
     func run() async throws
 
-    /// Takes note of what a worker serves. Called off the event loop; never blocks a request.
-    func workerDescribed(_ report: WorkerReport) async
+    /// Takes note of what a worker serves; false when it could not, and is to be told again. Called off the event loop;
+    /// never blocks a request.
+    func workerDescribed(_ report: WorkerReport) async -> Bool
 
     /// Nil when ready, else what is missing. Any thread; must not block.
     var notReadyReason: String? { get }

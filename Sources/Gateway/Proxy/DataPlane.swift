@@ -23,7 +23,7 @@ final class DataPlane: Sendable {
         registry: MetricsRegistry,
         logger: Logger,
         orders: GatewayOrders? = nil,
-        onWorkerDescribed: @escaping @Sendable (WorkerReport) -> Void
+        onWorkerDescribed: @escaping @Sendable (WorkerReport) -> Void = { _ in }
     ) async {
         let shared = GatewayShared(
             configuration: configuration,
@@ -61,9 +61,17 @@ final class DataPlane: Sendable {
             var observer = HTTP2Connection.Observer()
             observer.secured = { shared.secured($0) }
             observer.limitHit = { shared.limitHit($0, $1) }
-            observer.streamOpened = { stream in
-                found[ObjectIdentifier(loop)].map { ProxyRequest(stream: stream, pool: $0.value) }
+            guard let pool = found[ObjectIdentifier(loop)]?.value else { return observer }
+            let connection = ConnectionPeer(shared: shared)
+            observer.admits = { peer, address in
+                connection.admitted(
+                    peer,
+                    address: address,
+                    limits: (pool.configuration.robotLimits, pool.configuration.peerLimits)
+                )
             }
+            observer.closed = { _ in connection.closed() }
+            observer.streamOpened = { stream in ProxyRequest(stream: stream, pool: pool, connection: connection) }
             return observer
         }
     }
@@ -165,8 +173,8 @@ final class DataPlane: Sendable {
             let pool = pools.first
         else { return false }
         // In force when this returns; what that sets free goes out on the loop.
-        let given = shared.withScheduler { $0.drain(member.id, drains, at: .now()) }
-        pool.eventLoop.execute { pool.value.handOut(given) }
+        let effects = shared.withScheduler { $0.drain(member.id, drains, at: .now()) }
+        pool.eventLoop.execute { pool.value.carryOut(effects) }
         member.update { $0.isDraining = drains }
         return true
     }
@@ -182,7 +190,8 @@ final class DataPlane: Sendable {
             old = new
             return new
         }
-        shared.withScheduler { $0.reconfigure(new.scheduling) }
+        _ = shared.withScheduler { $0.reconfigure(new.scheduling, at: .now()) }
+        shared.configured(heldAnswerLimit: new.heldAnswerLimit)
         shared.accessLog.configure(new.accessLog)
         for pool in pools { pool.eventLoop.execute { pool.value.configuration = new } }
     }

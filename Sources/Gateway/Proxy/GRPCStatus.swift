@@ -1,3 +1,5 @@
+import GrootAPI
+import GrootCore
 import HTTP2
 
 /// A gRPC status that the gateway itself answers with, and the tables that lead to one.
@@ -9,21 +11,38 @@ struct GRPCStatus: Sendable, Equatable {
         case invalidArgument = 3
         case deadlineExceeded = 4
         case notFound = 5
+        case alreadyExists = 6
         case permissionDenied = 7
         case resourceExhausted = 8
+        case failedPrecondition = 9
         case aborted = 10
+        case outOfRange = 11
         case unimplemented = 12
         case `internal` = 13
         case unavailable = 14
+        case dataLoss = 15
         case unauthenticated = 16
     }
 
     var code: Code
     var message: String
+    /// When to ask again, if somebody said so.
+    var pushback: Duration?
 
     init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
+    }
+
+    /// What a worker's answer says that is a failure, with its message decoded.
+    init(code: Int?, text: String?, message: String?, pushback: Duration?, from peer: String) {
+        if let code, let known = Code(rawValue: code), known != .ok {
+            self.init(known, message.map(GRPCMessage.decode) ?? "")
+            self.pushback = pushback
+        } else {
+            let what = text.map { "with grpc-status \"\($0.prefix(16))\"" } ?? "without a grpc-status"
+            self.init(.unknown, "\(peer) answered \(what)")
+        }
     }
 
     /// What an upstream's HTTP status means when it did not speak gRPC.
@@ -45,37 +64,25 @@ struct GRPCStatus: Sendable, Equatable {
         let status: Code =
             switch code {
             case .refusedStream: .unavailable
-            case .cancel: .cancelled
-            case .enhanceYourCalm: .resourceExhausted
             case .inadequateSecurity: .permissionDenied
+            // Whatever its reason: the request is whole, and nobody here gave it up.
+            case .cancel, .enhanceYourCalm: .unavailable
             default: .internal
             }
         self.init(status, "\(peer) reset the stream with \(code)")
     }
 
     /// The only header block of a response that carries nothing but this status.
-    func trailersOnly(_ extra: [(String, String)] = []) -> HTTP2Headers {
-        HTTP2Headers([(":status", "200"), ("content-type", "application/grpc")] + fields + extra)
+    func trailersOnly(_ extra: [(String, String)] = [], httpStatus: Int = 200) -> HTTP2Headers {
+        HTTP2Headers([(":status", "\(httpStatus)"), ("content-type", "application/grpc")] + fields + extra)
     }
 
     /// The end of a response that has begun.
     var trailers: HTTP2Headers { HTTP2Headers(fields) }
 
     private var fields: [(String, String)] {
-        [("grpc-status", "\(code.rawValue)"), ("grpc-message", Self.percentEncode(message))]
-    }
-
-    /// Keeps printable ASCII but for the percent sign; everything else as UTF-8 bytes, each %XX.
-    static func percentEncode(_ text: String) -> String {
-        var encoded = ""
-        for byte in text.utf8 {
-            if (0x20...0x7E).contains(byte), byte != UInt8(ascii: "%") {
-                encoded.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                let hex = String(byte, radix: 16, uppercase: true)
-                encoded += hex.count == 1 ? "%0\(hex)" : "%\(hex)"
-            }
-        }
-        return encoded
+        var fields = [("grpc-status", "\(code.rawValue)"), ("grpc-message", GRPCMessage.encode(message))]
+        if let pushback { fields.append((MetadataKey.pushback, "\(Int64(pushback.milliseconds))")) }
+        return fields
     }
 }

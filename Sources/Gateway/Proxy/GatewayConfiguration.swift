@@ -14,7 +14,12 @@ struct GatewayConfiguration: Sendable {
     }()
     /// Towards workers: windows and frames of their own, since one connection carries the answers for many robots; the
     /// rest as HTTP/2 has it.
-    var workerHTTP2 = HTTP2Limits()
+    var workerHTTP2 = {
+        var limits = HTTP2Limits()
+        // A header block that is too long costs its stream, not the connection of all robots.
+        limits.maxContinuations = 64
+        return limits
+    }()
     /// Certificates towards robots; nil listens in cleartext.
     var tls: TLSContextSource?
     /// Certificates towards workers; nil speaks cleartext to them.
@@ -22,10 +27,23 @@ struct GatewayConfiguration: Sendable {
     var health = HealthMachine.Configuration()
     var scheduling = SchedulingConfiguration()
     var accessLog = AccessLog.Configuration()
-    /// Largest request body; larger ones are refused, by their content-length before anything is buffered.
+    /// Largest request body; larger ones are refused: by content-length, by what gRPC's frame announces, by counting.
     var bodyLimit = 16 << 20
-    /// Request bytes kept for repetitions, over all requests; beyond, bodies pass but are not repeated.
+    /// Header list of a request as workers accept it, with what the gateway adds; 32 bytes a field on top.
+    var workerHeaderListSize = 16 << 10
+    /// Request bytes kept until they are answered, over all requests; beyond, requests are refused.
     var heldBytesLimit = 256 << 20
+    /// An answer is kept until it is complete, so that one that breaks off is repeated; larger ones are passed on as they
+    /// come.
+    var heldAnswerLimit = 1 << 20
+    /// What one robot, and what everybody else, may have in hand.
+    var robotLimits = ParticipantLimits.robot
+    var peerLimits = ParticipantLimits.peer
+    /// From the head of a request to its last byte, and the bytes per second below which it is given up.
+    var uploadTimeout = Duration.seconds(30)
+    var uploadRate = 4096
+    /// A second worker is asked when an answer is so late; zero: never.
+    var overdue = Duration.milliseconds(200)
     /// A second worker for requests whose robot is about to run dry.
     var hedges = false
     /// Attempts on other workers after the first.
@@ -41,6 +59,20 @@ struct GatewayConfiguration: Sendable {
     var longestTimeout = Duration.seconds(300)
     /// For requests in flight after SIGTERM.
     var drainBudget = Duration.seconds(5)
+
+    /// What one request may do.
+    var rules: RequestMachine.Rules {
+        RequestMachine.Rules(
+            attempts: 1 + retryLimit,
+            hedges: hedges,
+            overdue: overdue,
+            uploadTimeout: uploadTimeout,
+            uploadRate: uploadRate,
+            holdLimit: holdLimit
+        )
+    }
+
+    func limits(of participant: Participant) -> ParticipantLimits { participant.isRobot ? robotLimits : peerLimits }
 }
 
 /// What went wrong in the gateway as a process.

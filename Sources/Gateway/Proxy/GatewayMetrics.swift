@@ -13,6 +13,7 @@ final class GatewayMetrics: Sendable {
         let refused: Counter
         let abandoned: Counter
         let unseen: Counter
+        let misplaced: Counter
         let ejections: Counter
         let inFlight: Gauge
         let service: Gauge
@@ -33,6 +34,7 @@ final class GatewayMetrics: Sendable {
             refused = outcome("refused")
             abandoned = outcome("abandoned")
             unseen = outcome("unseen")
+            misplaced = outcome("misplaced")
             let labels = ["worker": worker]
             ejections = registry.counter(
                 "groot_gateway_ejections_total",
@@ -93,11 +95,9 @@ final class GatewayMetrics: Sendable {
     let superseded: Counter
     let shed: Counter
     let hedges: Counter
+    let overdue: Counter
     let hedgesWon: Counter
     let retries: Counter
-    let retriesOverBudget: Counter
-    let retriesTooLate: Counter
-    let notHeld: Counter
     let noWorker: Counter
     let held: Counter
     let refused: Counter
@@ -118,7 +118,7 @@ final class GatewayMetrics: Sendable {
     let failedHandshakes: Counter
     let certificateExpiry: Gauge
     let limits: [HTTP2Limit: Counter]
-    let bodySize: Counter
+    private let ownLimits: [GatewayLimit: Counter]
 
     init(_ registry: MetricsRegistry) {
         self.registry = registry
@@ -134,6 +134,7 @@ final class GatewayMetrics: Sendable {
         superseded = decision("superseded")
         shed = decision("shed")
         hedges = decision("hedged")
+        overdue = decision("overdue")
         hedgesWon = registry.counter(
             "groot_gateway_hedges_won_total",
             help: "Hedges that answered before the first attempt did."
@@ -149,9 +150,6 @@ final class GatewayMetrics: Sendable {
                 labels: ["limit": name]
             )
         }
-        retriesOverBudget = limit("retry-share")
-        retriesTooLate = limit("retry-lateness")
-        notHeld = limit("held-bytes")
         noWorker = registry.counter(
             "groot_gateway_no_worker_total",
             help: "Requests answered UNAVAILABLE because no worker came up in time."
@@ -175,7 +173,7 @@ final class GatewayMetrics: Sendable {
         self.handshakes = handshakes("ok")
         failedHandshakes = handshakes("failed")
         limits = Dictionary(uniqueKeysWithValues: HTTP2Limit.allCases.map { ($0, limit($0.rawValue)) })
-        bodySize = limit("body-size")
+        ownLimits = Dictionary(uniqueKeysWithValues: GatewayLimit.allCases.map { ($0, limit($0.rawValue)) })
         certificateExpiry = registry.gauge(
             "groot_gateway_certificate_expiry_seconds",
             help: "Time until the gateway's certificate expires; 0 without TLS."
@@ -200,6 +198,8 @@ final class GatewayMetrics: Sendable {
             help: "Lines that the access log's rate did not admit."
         )
     }
+
+    func hit(_ limit: GatewayLimit) { ownLimits[limit]?.increment() }
 
     /// The instruments of a class of robots; robots that name none are "default".
     func robotClass(_ name: String?) -> RobotClass {

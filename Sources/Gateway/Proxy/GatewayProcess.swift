@@ -10,7 +10,6 @@ import UnixSignals
 struct GatewayProcess {
     private let control: any ControlPlaneService
     private let admin: AdminServer
-    private let reports: AsyncStream<WorkerReport>
     private let dataPlane: DataPlaneService
     private let directory: WorkerDirectory
     private let reload: ReloadService
@@ -29,16 +28,10 @@ struct GatewayProcess {
         logger: Logger,
         reload: @escaping @Sendable () throws -> GatewaySettings
     ) {
-        let (reports, continuation) = AsyncStream.makeStream(
-            of: WorkerReport.self,
-            // More than this many restarts of workers while the database is away: the newest matter.
-            bufferingPolicy: .bufferingNewest(256)
-        )
         // The data plane needs the control plane's address, which is known once that serves.
         let running = LatestValue<DataPlane>()
         self.running = running
         self.control = control
-        self.reports = reports
         self.directory = directory
         let orders = GatewayOrders(running: running, settings: settings, registry: registry, logger: logger)
         drainBudget = settings.gateway.drainBudget
@@ -62,9 +55,7 @@ struct GatewayProcess {
                 registry: registry,
                 logger: logger,
                 orders: orders
-            ) { report in
-                continuation.yield(report)
-            }
+            )
         }
         self.reload = ReloadService(
             current: settings,
@@ -100,7 +91,10 @@ struct GatewayProcess {
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: directory, successTerminationBehavior: .ignore),
                 .init(service: reload, successTerminationBehavior: .ignore),
-                .init(service: ReportService(control: control, reports: reports), successTerminationBehavior: .ignore),
+                .init(
+                    service: WorkerReports(control: control) { [running] in running.peek()?.shared.members ?? [] },
+                    successTerminationBehavior: .ignore
+                ),
                 .init(
                     service: CertificateService(running: running),
                     successTerminationBehavior: .ignore
@@ -134,18 +128,6 @@ private struct ControlService: Service {
         } catch {
             // It is told to stop by cancellation, which its server wraps in errors of its own.
             guard Task.isShuttingDownGracefully || Task.isCancelled else { throw error }
-        }
-    }
-}
-
-/// Hands worker reports to the control plane one after another, off the event loop.
-private struct ReportService: Service {
-    let control: any ControlPlaneService
-    let reports: AsyncStream<WorkerReport>
-
-    func run() async throws {
-        for await report in reports.cancelOnGracefulShutdown() {
-            await control.workerDescribed(report)
         }
     }
 }

@@ -17,6 +17,10 @@ final class GatewayShared: Sendable {
     let orders: GatewayOrders?
     /// Request bytes kept for a repetition, over all requests.
     let heldBytes = Atomic<Int>(0)
+    /// Who has what in hand.
+    let participants = Participants()
+    /// Bytes of an answer that are kept until it is complete.
+    private let answerLimit: Atomic<Int>
     private let scheduler: Mutex<Scheduler>
     private let roster = Mutex<[WorkerMember]>([])
     /// Set once, before the first connection is accepted.
@@ -37,8 +41,13 @@ final class GatewayShared: Sendable {
         self.accessLog = AccessLog(configuration.accessLog, logger: logger, metrics: metrics)
         self.onWorkerDescribed = onWorkerDescribed
         self.orders = orders
+        self.answerLimit = Atomic(configuration.heldAnswerLimit)
         self.scheduler = Mutex(Scheduler(configuration: configuration.scheduling, seed: .random(in: 1 ... .max)))
     }
+
+    var heldAnswerLimit: Int { answerLimit.load(ordering: .relaxed) }
+
+    func configured(heldAnswerLimit limit: Int) { answerLimit.store(limit, ordering: .relaxed) }
 
     // MARK: Members
 
@@ -92,6 +101,16 @@ final class GatewayShared: Sendable {
         )
     }
 
+    /// The same for a limit of requests.
+    func hit(_ limit: GatewayLimit, _ what: @autoclosure () -> String) {
+        metrics.hit(limit)
+        guard let suppressed = limitWarnings.withLock({ $0.admit(at: .now()) }) else { return }
+        logger.warning(
+            "limit hit",
+            metadata: ["limit": "\(limit.rawValue)", "peer": "\(what())", "suppressed": "\(suppressed)"]
+        )
+    }
+
     func noteCertificateExpiry(_ tls: TLSContextSource?) {
         guard let left = tls?.timeUntilExpiry(at: .now()) else { return }
         metrics.certificateExpiry.set(left.seconds)
@@ -105,7 +124,7 @@ final class GatewayShared: Sendable {
             return roster.remove(at: index)
         }
         guard let member else { return nil }
-        scheduler.withLock { $0.left(member.id) }
+        _ = scheduler.withLock { $0.left(member.id, at: .now()) }
         registry.remove(labels: ["worker": "\(endpoint)"])
         return member
     }

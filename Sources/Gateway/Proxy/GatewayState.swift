@@ -72,7 +72,7 @@ struct GatewayState: Encodable, Sendable {
 extension DataPlane {
     /// A copy of everything, taken under the scheduler's lock in one go.
     func state(at now: MonotonicInstant = .now()) -> GatewayState {
-        let scheduler = shared.withScheduler { $0 }
+        let scheduler = shared.withScheduler { $0.books }
         let members = shared.members
         let names = Dictionary(uniqueKeysWithValues: members.map { ($0.id, $0.status.name) })
         let waiting = Set(scheduler.waiting.entries.map(\.robot))
@@ -105,7 +105,9 @@ extension DataPlane {
                         rounded(times?.seconds(batch: $0, idle: false, at: now) ?? 0)
                     },
                     expectedDelayMs: rounded(
-                        worker?.expectedDelay(group: 0, scheduler.configuration, at: now) ?? 0
+                        worker.map {
+                            $0.weighed($0.answerTime(group: 0, at: now), scheduler.configuration, at: now)
+                        } ?? 0
                     ),
                     penaltyMs: milliseconds(max(.zero, (worker?.penaltyUntil ?? now) - now)),
                     otherGateways: ((worker?.presentForeign(at: now) ?? 0) * 10).rounded() / 10,

@@ -1,56 +1,27 @@
 import NIOCore
 
-/// A request body as it passes: kept (ref-counted, not copied) until response headers arrive, so that a retry needs
-/// no second upload. Pure bookkeeping.
+/// A request body: kept (ref-counted, not copied) until the request is answered, so that it goes to a worker when it is
+/// complete, and to another one without a second upload. Pure bookkeeping.
 struct HeldBody: Sendable {
-    private var buffers: [ByteBuffer] = []
-    private(set) var byteCount = 0
-    /// The client has sent everything.
-    private(set) var isComplete = false
-    /// False once the body grew past the limit or was released: then there is nothing to repeat.
-    private(set) var isRepeatable = true
-    /// Bytes for which the client got credit back.
-    private var credited = 0
-    /// Bytes of the current attempt that have left.
-    private var left = 0
+    private(set) var parts: [ByteBuffer] = []
+    private(set) var frame = MessageFrame()
+    private(set) var isHeld = true
 
+    var byteCount: Int { frame.byteCount }
     /// Bytes that are held in memory now.
-    var heldBytes: Int { isRepeatable ? byteCount : 0 }
-    /// What a new attempt sends first.
-    var replay: [ByteBuffer] { buffers }
-    /// Everything has been handed to the worker's socket.
-    var isDelivered: Bool { isComplete && left >= byteCount }
+    var heldBytes: Int { isHeld ? byteCount : 0 }
+    /// The body is larger than this, or says that it will be.
+    func exceeds(_ limit: Int) -> Bool { max(byteCount, frame.announcedBytes ?? 0) > limit }
 
-    /// Keeps a part, unless that would exceed the limit.
-    mutating func append(_ part: ByteBuffer, limit: Int) {
-        byteCount += part.readableBytes
-        guard isRepeatable else { return }
-        if byteCount > limit {
-            release()
-        } else {
-            buffers.append(part)
-        }
+    mutating func append(_ part: ByteBuffer) {
+        guard isHeld else { return }
+        frame.append(part)
+        parts.append(part)
     }
 
-    mutating func complete() {
-        isComplete = true
-    }
-
-    mutating func attemptStarted() {
-        left = 0
-    }
-
-    /// Bytes left for the worker; returns how many of them the client has not been credited for yet.
-    mutating func bytesLeft(_ count: Int) -> Int {
-        left += count
-        let fresh = max(0, left - credited)
-        credited += fresh
-        return fresh
-    }
-
-    /// Nobody will ask for a repetition any more.
+    /// Nobody will need it any more.
     mutating func release() {
-        isRepeatable = false
-        buffers = []
+        isHeld = false
+        parts = []
     }
 }

@@ -1,6 +1,6 @@
 import GrootCore
 
-/// The requests of one event loop that have a deadline. Confined to the loop, part of `UpstreamPool`.
+/// The requests of one event loop, each with the instant at which it wants to be woken. Confined to the loop, part of `UpstreamPool`.
 ///
 /// One timer serves all of them: most requests are answered long before, so a request must cost no timer of its own.
 struct OpenRequests {
@@ -19,6 +19,12 @@ struct OpenRequests {
         guard index < entries.count else { return }
         entries[index] = last
         last.request.openIndex = index
+    }
+
+    /// It wants to be woken at another instant.
+    mutating func change(_ request: ProxyRequest, until deadline: MonotonicInstant) {
+        guard let index = request.openIndex else { return }
+        entries[index].deadline = deadline
     }
 
     /// Takes out those whose deadline has passed.

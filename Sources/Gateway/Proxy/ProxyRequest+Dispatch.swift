@@ -2,96 +2,113 @@ import GrootCore
 import HTTP2
 import NIOCore
 
-/// Finding a worker for a request: decisions are the scheduler's, this carries them out.
+/// Finding a worker for a request: the scheduler decides who, the machine whether, this asks and sends.
 extension ProxyRequest {
-    func dispatch(_ head: RequestHead) {
-        let id = pool.nextID()
-        let request = head.schedulerRequest(id, at: startedAt)
+    func schedule() {
+        guard let scheduled else {
+            dispatchToControl()
+            return
+        }
+        hear(pool.change { scheduler, now in scheduler.arrived(scheduled, at: now) })
+    }
+
+    func reschedule(unseen: Bool) {
+        guard var request = scheduled else {
+            dispatchToControl()
+            return
+        }
+        request.tried = machine?.tried ?? []
         scheduled = request
-        carryOut(pool.ask { scheduler, now in scheduler.arrived(request, at: now) })
+        hear(pool.change { scheduler, now in scheduler.failed(request, unseen: unseen, at: now) })
+    }
+
+    func askHedge() {
+        guard var request = scheduled else { return }
+        request.tried = machine?.tried ?? []
+        let effects = pool.change { scheduler, now in scheduler.hedged(request, at: now) }
+        guard case .dispatch(let ticket) = effects.decision else {
+            tell { $0.hedgeDispatched(nil, at: .now()) }
+            return
+        }
+        let now = MonotonicInstant.now()
+        let isLate = first?.isOverdue(after: pool.configuration.overdue, at: now) == true
+        (isLate ? shared.metrics.overdue : shared.metrics.hedges).increment()
+        tell { $0.hedgeDispatched(ticket, at: now) }
     }
 
     /// The scheduler gives it a worker after it has waited.
     func assigned(_ ticket: Ticket) {
         endWait()
-        guard !isAnswered, attempt == nil else {
-            pool.change { scheduler, now in scheduler.finished(ticket, .neverSeen, at: now) }
-            return
-        }
-        if let waitedSince {
-            waited += .now() - waitedSince
-            shared.metrics.queueTime.record(waited)
-        }
-        start(ticket)
+        shared.metrics.queueTime.record(waited)
+        dispatched(ticket)
     }
 
     /// A newer observation of the robot has its place.
     func superseded(by observation: UInt64) {
-        isWaiting = false
+        endWait()
         let what = observation > 0 ? "observation \(observation)" : "a newer observation"
-        answer(GRPCStatus(.aborted, "superseded by \(what) of the same robot"))
+        let status = GRPCStatus(.aborted, "superseded by \(what) of the same robot")
+        tell { $0.denied(.superseded(status)) }
     }
 
-    func carryOut(_ decision: SchedulingDecision) {
-        switch decision {
-        case .dispatch(let ticket): start(ticket)
+    private func hear(_ effects: Effects) {
+        switch effects.decision {
+        case .dispatch(let ticket): dispatched(ticket)
         case .wait(let old, let hopeful): wait(superseding: old, hopeful: hopeful)
         case .shed(let hint):
             shared.metrics.shed.increment()
             let limit = pool.configuration.scheduling.waitingLimit
-            answer(
-                GRPCStatus(.resourceExhausted, "\(limit) requests wait for a worker already (waiting-limit)"),
-                hint: hint
-            )
-        case .giveUp(let why):
-            var status = lastFailure ?? GRPCStatus(.unavailable, "no worker available")
-            switch why {
-            case .budget:
-                shared.metrics.retriesOverBudget.increment()
-                status.message += "; not repeated: too many repetitions are under way (retry-share)"
-            case .tooLate:
-                shared.metrics.retriesTooLate.increment()
-                status.message += "; not repeated: the robot would have run dry too long before (retry-lateness)"
-            }
-            answer(status)
+            let what = "\(limit) requests wait for a worker already (waiting-limit)"
+            tell { $0.denied(.shed(GRPCStatus(.resourceExhausted, what), hint: hint)) }
+        case .giveUp(.budget):
+            shared.metrics.hit(.retryShare)
+            giveUp("; not repeated: too many repetitions are under way (retry-share)")
+        case .giveUp(.tooLate):
+            shared.metrics.hit(.retryLateness)
+            giveUp("; not repeated: the robot would have run dry too long before (retry-lateness)")
+        case .giveUp(.superseded): giveUp("; not repeated: a newer observation of the same robot waits")
+        case nil: break
         }
     }
 
-    private func start(_ ticket: Ticket) {
-        guard let head, let upstream = pool.upstream(ticket.worker) else {
-            pool.change { scheduler, now in scheduler.finished(ticket, .neverSeen, at: now) }
-            attemptFailed(nil, .neverProcessed, GRPCStatus(.unavailable, "the worker has left"))
-            return
-        }
+    private func giveUp(_ why: String) {
+        tell { $0.denied(.givenUp(why)) }
+    }
+
+    private func dispatched(_ ticket: Ticket) {
         shared.metrics.dispatched.increment()
-        if attempts > 0 { shared.metrics.retries.increment() }
         let now = MonotonicInstant.now()
+        if (machine?.attempts ?? 0) > 0 { shared.metrics.retries.increment() }
         if let dryAt = scheduled?.dryAt { shared.metrics.slack.record(dryAt - now - ticket.expected) }
-        guard let attempt = open(ticket, upstream, head, at: now) else {
-            scheduled?.tried.append(.init(worker: ticket.worker, incarnation: ticket.incarnation))
-            attemptFailed(nil, .neverProcessed, GRPCStatus(.unavailable, "\(upstream.name) takes no more requests"))
-            return
-        }
-        self.attempt = attempt
-        if body.isDelivered { attempt.delivered() }
-        armHedge(ticket, at: now)
+        tell { $0.dispatched(ticket, at: now) }
     }
 
-    func open(_ ticket: Ticket?, _ upstream: Upstream, _ head: RequestHead, at now: MonotonicInstant)
-        -> Attempt?
-    {
-        let attempt = Attempt(self, upstream: upstream, ticket: ticket, shared: shared)
-        attempts += 1
-        body.attemptStarted()
-        let headers = head.headers(attempt: attempts, at: now)
-        return attempt.start(headers, body: body.replay, complete: body.isComplete) ? attempt : nil
+    func open(_ attempt: RequestMachine.Try) {
+        guard let head else { return }
+        let upstream = attempt.ticket.map { pool.upstream($0.worker) } ?? pool.control
+        guard let upstream else {
+            if let ticket = attempt.ticket {
+                pool.change { scheduler, now in scheduler.finished(ticket, .neverSeen, at: now) }
+            }
+            notOpened(attempt.number, "the worker has left")
+            return
+        }
+        let made = Attempt(self, upstream: upstream, attempt: attempt, bodyBytes: body.byteCount, shared: shared)
+        if case .hedged = machine?.state { second = made } else { first = made }
+        let headers = head.headers(attempt: attempt.number, at: .now())
+        if !made.start(headers, body: body.parts) {
+            notOpened(attempt.number, "\(upstream.name) takes no more requests")
+        }
+    }
+
+    private func notOpened(_ number: Int, _ why: String) {
+        tell { $0.attemptEnded(number, OutcomeTable.verdict(.notOpened), GRPCStatus(.unavailable, why)) }
     }
 
     // MARK: Waiting
 
     private func wait(superseding old: RequestID?, hopeful: Bool) {
-        guard let head, let scheduled else { return }
-        isWaiting = true
+        guard let scheduled else { return }
         waitedSince = .now()
         pool.wait(self, scheduled.id)
         shared.metrics.queued.increment()
@@ -99,41 +116,35 @@ extension ProxyRequest {
             shared.metrics.superseded.increment()
             pool.supersede(old, by: scheduled.observation)
         }
-        guard !hopeful else {
-            armHold(head)
-            return
-        }
-        let refusal = refusal(head)
-        guard refusal.code == .unavailable, mayRepeat else {
-            answer(refusal)
-            return
-        }
-        shared.metrics.held.increment()
-        armHold(head)
-    }
-
-    /// Nobody could take it for so long: it is refused. As long as somebody is only busy, it waits for its deadline.
-    private func armHold(_ head: RequestHead) {
-        holdTimer = after(pool.configuration.holdLimit) { request in
-            guard request.isWaiting, let scheduled = request.scheduled else { return }
-            if request.shared.withScheduler({ $0.isHopeful(scheduled) }) {
-                request.armHold(head)
+        if !hopeful, machine?.failure == nil, let head {
+            let refusal = refusal(head)
+            guard refusal.code == .unavailable else {
+                tell { $0.queued(hopeful: false, at: .now()) }
+                tell { $0.looked(hopeful: false, otherwise: refusal, at: .now()) }
                 return
             }
-            request.shared.metrics.noWorker.increment()
-            request.answer(request.refusal(head))
         }
+        if !hopeful { shared.metrics.held.increment() }
+        tell { $0.queued(hopeful: hopeful, at: .now()) }
     }
 
-    func stopWaiting() {
-        guard isWaiting else { return }
+    func withdraw() {
         endWait()
         if let scheduled { pool.stopWaiting(scheduled.id) } else { pool.stopWaitingForControl(self) }
     }
 
     private func endWait() {
-        isWaiting = false
-        holdTimer?.cancel()
+        guard let waitedSince else { return }
+        waited += .now() - waitedSince
+        self.waitedSince = nil
+    }
+
+    /// Nobody could take it for so long: it is refused. As long as somebody is only busy, it waits for its deadline.
+    func look() {
+        guard let head else { return }
+        let isHopeful = scheduled.map { request in shared.withScheduler { $0.isHopeful(request) } } ?? false
+        if !isHopeful { shared.metrics.noWorker.increment() }
+        tell { [self] in $0.looked(hopeful: isHopeful, otherwise: refusal(head), at: .now()) }
     }
 
     func waitingReason(_ head: RequestHead) -> String {
@@ -146,34 +157,30 @@ extension ProxyRequest {
             head.route == .control
             ? GRPCStatus(.unavailable, "the control plane is not reachable: \(pool.control.downReason)")
             : pool.refusal(head.checkpoint)
-        if let lastFailure { status.message += " (last attempt: \(lastFailure.message))" }
+        if let failure = machine?.failure { status.message += " (last attempt: \(failure.status.message))" }
         return status
     }
 
     // MARK: Control plane
 
-    func dispatchToControl() {
-        guard let head, attempt == nil, !isAnswered else { return }
-        if pool.control.canTake, mayRepeat, let attempt = open(nil, pool.control, head, at: .now()) {
-            stopWaiting()
-            self.attempt = attempt
-            if body.isDelivered { attempt.delivered() }
+    private func dispatchToControl() {
+        if pool.control.canTake {
+            endWait()
+            tell { $0.dispatched(nil, at: .now()) }
             return
         }
-        guard !isWaiting else { return }
-        guard mayRepeat, pool.waitForControl(self) else {
-            answer(refusal(head))
+        guard pool.waitForControl(self) else {
+            if let head { tell { $0.refused(refusal(head)) } }
             return
         }
-        isWaiting = true
+        waitedSince = .now()
         shared.metrics.held.increment()
-        holdTimer = after(pool.configuration.holdLimit) { request in
-            guard request.isWaiting else { return }
-            request.answer(request.refusal(head))
-        }
+        tell { $0.queued(hopeful: false, at: .now()) }
     }
 
     func controlMayBeThere() {
-        if isWaiting { dispatchToControl() }
+        guard case .waiting(.some) = machine?.state, pool.control.canTake else { return }
+        pool.stopWaitingForControl(self)
+        dispatchToControl()
     }
 }

@@ -3,35 +3,32 @@ import GrootCore
 import HTTP2
 import NIOCore
 
-/// One request of a robot: asks the scheduler for a worker, passes bodies both ways, tries again, answers when nobody
-/// does.
+/// One request of a robot: takes its body in, asks the scheduler for a worker, passes the answer on.
 ///
-/// The handler of the robot's stream. Confined to the event loop. It reads headers only. Finding a worker is in
-/// `ProxyRequest+Dispatch.swift`, another one after a failure in `ProxyRequest+Repeating.swift`.
+/// The handler of the robot's stream. Confined to the event loop. It reads headers and the frame of the message only.
+/// What happens when is `RequestMachine`'s decision; this class carries it out: `ProxyRequest+Dispatch.swift` finds a
+/// worker, `ProxyRequest+Answering.swift` answers, `ProxyRequest+Accounting.swift` counts.
 final class ProxyRequest: HTTP2StreamHandler {
     let stream: HTTP2Stream
     let pool: UpstreamPool
     let shared: GatewayShared
     let startedAt = MonotonicInstant.now()
+    let connection: ConnectionPeer
     var head: RequestHead?
+    /// Nil until the head is accepted.
+    var machine: RequestMachine?
     /// Nil for control-plane calls.
     var scheduled: SchedulerRequest?
     var body = HeldBody()
-    var attempt: Attempt?
-    /// A second attempt for a robot that is about to run dry; the first to answer wins.
-    var hedge: Attempt?
-    var attempts = 0
-    /// The failure to report when no retry saves the request.
-    var lastFailure: GRPCStatus?
-    var isWaiting = false
+    var first: Attempt?
+    /// A second attempt beside the first; the first to answer wins.
+    var second: Attempt?
+    /// Whom it counts against: the robot that is named, and whoever is connected.
+    var robot: Participant?
+    var peer: Participant?
+    var taken = Taken()
     var waitedSince: MonotonicInstant?
     var waited = Duration.zero
-    /// Response headers went to the robot.
-    var hasResponded = false
-    /// The response is complete, perhaps not yet delivered.
-    var isAnswered = false
-    var holdTimer: Scheduled<Void>?
-    var hedgeTimer: Scheduled<Void>?
     /// Its place among the loop's open requests; nil when it has none.
     var openIndex: Int?
     var robotClass: GatewayMetrics.RobotClass?
@@ -39,10 +36,11 @@ final class ProxyRequest: HTTP2StreamHandler {
     var answeredBy: String?
     var bytesOut = 0
 
-    init(stream: HTTP2Stream, pool: UpstreamPool) {
+    init(stream: HTTP2Stream, pool: UpstreamPool, connection: ConnectionPeer) {
         self.stream = stream
         self.pool = pool
         self.shared = pool.shared
+        self.connection = connection
     }
 
     // MARK: What the robot does
@@ -59,46 +57,44 @@ final class ProxyRequest: HTTP2StreamHandler {
                 at: startedAt,
                 configuration: pool.configuration
             )
-            self.head = head
-            guard head.deadline > startedAt else {
-                deadlinePassed()
-                return
-            }
-            pool.opened(self, until: head.deadline)
-            if head.route == .control {
-                dispatchToControl()
-            } else {
-                count(head)
-                dispatch(head)
-            }
+            accept(head)
         } catch {
-            shared.metrics.refused.increment()
-            switch error {
-            case .grpc(let status):
-                if status.code == .resourceExhausted { shared.metrics.bodySize.increment() }
-                answer(status)
-            case .http(let status):
-                isAnswered = true
-                stream.send(headers: HTTP2Headers([(":status", "\(status)")]), endStream: true)
-            }
+            refuse(error)
         }
+    }
+
+    private func accept(_ head: RequestHead) {
+        self.head = head
+        if head.route != .control { scheduled = head.schedulerRequest(pool.nextID(), at: startedAt) }
+        machine = RequestMachine(
+            rules: pool.configuration.rules,
+            dryAt: scheduled?.dryAt,
+            selects: head.checkpoint != nil,
+            deadline: head.deadline,
+            at: startedAt
+        )
+        if let status = takeBudgets(head) {
+            tell { $0.refused(status) }
+            return
+        }
+        count(head)
+        guard head.deadline > startedAt else {
+            timePassed(at: startedAt)
+            return
+        }
+        if let machine { pool.opened(self, until: machine.wakeAt) }
     }
 
     func received(body part: ByteBuffer) {
         shared.metrics.bytesIn.increment(by: UInt64(part.readableBytes))
-        guard !isAnswered else {
-            stream.consumed(part.readableBytes)
+        guard machine?.isEnded == false else { return }
+        if let status = hold(part) {
+            tell { $0.refused(status) }
             return
         }
-        guard body.byteCount + part.readableBytes <= pool.configuration.bodyLimit else {
-            refuseOversized()
-            stream.consumed(part.readableBytes)
-            return
-        }
-        hold(part)
-        guard !isAnswered else { return }
-        attempt?.send(part)
-        hedge?.send(part)
+        machine?.bodyArrived(part.readableBytes)
+        // Credit at once: what it may send is bounded by its budgets, not by the speed of a worker.
+        stream.consumed(part.readableBytes)
     }
 
     func received(trailers: HTTP2Headers) {
@@ -106,27 +102,31 @@ final class ProxyRequest: HTTP2StreamHandler {
     }
 
     func receivedEnd() {
-        body.complete()
-        attempt?.finish()
-        hedge?.finish()
-        if body.isDelivered { attempt?.delivered() }
+        if let problem = body.frame.problem, machine?.isEnded == false {
+            shared.metrics.refused.increment()
+            tell { $0.refused(GRPCStatus(.invalidArgument, "the request is malformed: \(problem)")) }
+            return
+        }
+        tell { $0.bodyEnded() }
     }
 
     func bodyLeft(byteCount: Int) {
         shared.metrics.bytesOut.increment(by: UInt64(byteCount))
         bytesOut += byteCount
-        attempt?.consumed(byteCount)
+        first?.consumed(byteCount)
+        second?.consumed(byteCount)
     }
 
     func closed(_ closure: HTTP2StreamClosure) {
-        if !isAnswered { shared.metrics.cancelled.increment() }
-        isAnswered = true
-        stopTimers()
-        attempt?.cancel()
-        hedge?.cancel()
-        attempt = nil
-        hedge = nil
+        if machine?.isEnded == false {
+            shared.metrics.cancelled.increment()
+            tell { $0.robotLeft() }
+        }
+        pool.closed(self)
+        first = nil
+        second = nil
         releaseBody()
+        leaveBudgets()
         let took = MonotonicInstant.now() - startedAt
         shared.metrics.requestTime.record(took)
         robotClass?.time.record(took)
@@ -135,130 +135,81 @@ final class ProxyRequest: HTTP2StreamHandler {
 
     // MARK: What the attempts report
 
-    func respond(_ headers: HTTP2Headers, from winner: Attempt, endStream: Bool) {
-        if winner === hedge { shared.metrics.hedgesWon.increment() }
-        let loser = winner === hedge ? attempt : hedge
-        attempt = winner
-        hedge = nil
-        loser?.cancel()
-        hedgeTimer?.cancel()
-        var headers = headers.removing([MetadataKey.worker, MetadataKey.attempts])
-        for (name, value) in origin(winner.upstream) { headers.add(name, value) }
-        answeredBy = winner.upstream.name
-        hasResponded = true
-        releaseBody()
-        if endStream {
-            addHint(&headers)
-            finalStatus = (headers["grpc-status"].flatMap { Int($0) } ?? 2, headers["grpc-message"])
-            isAnswered = true
-        }
-        stream.send(headers: headers, endStream: endStream)
+    func answerBegan(_ attempt: Attempt) {
+        if attempt === second { shared.metrics.hedgesWon.increment() }
+        tell { $0.answerBegan(attempt.number) }
     }
 
-    func respond(body: ByteBuffer) {
-        stream.send(body: body)
+    func answerEnded(_ attempt: Attempt) {
+        tell { $0.answerEnded(attempt.number) }
     }
 
-    func respond(trailers: HTTP2Headers) {
-        var trailers = trailers
-        addHint(&trailers)
-        finalStatus = (trailers["grpc-status"].flatMap { Int($0) } ?? 2, trailers["grpc-message"])
-        stream.send(trailers: trailers)
+    func attemptEnded(_ attempt: Attempt, _ verdict: OutcomeTable.Verdict, _ status: GRPCStatus) {
+        if attempt === second, verdict.next == .answer { shared.metrics.hedgesWon.increment() }
+        tell { $0.attemptEnded(attempt.number, verdict, status) }
     }
 
-    func respondedFully() {
-        isAnswered = true
-        stream.finish()
+    func workerWentDown(_ attempt: Attempt) {
+        guard let scheduled, let ticket = attempt.ticket else { return }
+        var elsewhere = scheduled
+        elsewhere.tried = machine?.tried ?? []
+        elsewhere.tried.append(.init(worker: ticket.worker, incarnation: ticket.incarnation))
+        let isHopeful = shared.withScheduler { $0.isHopeful(elsewhere) }
+        let why = GRPCStatus(.unavailable, "\(attempt.upstream.name) stopped answering health checks")
+        tell { $0.workerWentDown(attempt.number, elsewhere: isHopeful, why) }
     }
 
-    func bodyLeft(_ byteCount: Int, from sender: Attempt) {
-        guard sender === attempt else {
-            // A hedge starts when the whole body is there; the robot has its credit.
-            sender.delivered()
-            return
-        }
-        stream.consumed(body.bytesLeft(byteCount))
-        if body.isDelivered { sender.delivered() }
-    }
-
-    // MARK: Ending
+    // MARK: Time
 
     /// Called by the pool, perhaps again while the robot does not take its answer.
-    func deadlinePassed() {
-        if isAnswered {
-            // Complete, but the robot does not take it.
-            stream.reset(.cancel)
-            return
+    func timePassed(at now: MonotonicInstant) {
+        guard let head else { return }
+        let isUploading = if case .receiving = machine?.state { true } else { false }
+        if now >= head.deadline, machine?.isEnded == false { shared.metrics.deadline.increment() }
+        tell { [self] in $0.timePassed(at: now, waitingFor: { waitingReason(head) }) }
+        guard isUploading, machine?.isEnded == true, now < head.deadline else { return }
+        let tookTooLong = now - startedAt >= pool.configuration.uploadTimeout
+        shared.hit(tookTooLong ? .uploadTimeout : .uploadRate, robot?.name ?? peer?.name ?? "somebody")
+    }
+
+    // MARK: The machine
+
+    func tell(_ event: (inout RequestMachine) -> [RequestMachine.Action]) {
+        guard var machine else { return }
+        let before = machine.wakeAt
+        // The machine is back in its place before anything is carried out: that may lead to further events.
+        let actions = event(&machine)
+        self.machine = machine
+        if machine.wakeAt != before, openIndex != nil { pool.changed(self, until: machine.wakeAt) }
+        for action in actions { carryOut(action) }
+    }
+
+    private func carryOut(_ action: RequestMachine.Action) {
+        switch action {
+        case .schedule: schedule()
+        case .reschedule(let unseen): reschedule(unseen: unseen)
+        case .askHedge: askHedge()
+        case .open(let attempt): open(attempt)
+        case .giveBack(let ticket):
+            pool.change { scheduler, now in scheduler.finished(ticket, .neverSeen, at: now) }
+        case .contradict(let ticket):
+            let named = head?.checkpoint != nil
+            pool.change { scheduler, now in scheduler.contradicted(ticket, named: named, at: now) }
+        case .cancel(let number, let outcome): attempt(number)?.cancel(outcome)
+        case .withdraw: withdraw()
+        case .look: look()
+        case .uploaded: uploaded()
+        case .passOn(let number): passOn(number)
+        case .deliver(let number): deliver(number)
+        case .finish: stream.finish()
+        case .answer(let status, let hint): answer(status, hint: hint)
+        case .cutOff(let status): cutOff(status)
+        case .reset: stream.reset(.cancel)
         }
-        shared.metrics.deadline.increment()
-        let waited = isWaiting ? head.map { ": " + waitingReason($0) } ?? "" : ""
-        answer(GRPCStatus(.deadlineExceeded, "the deadline passed at the gateway\(waited)"), from: attempt?.upstream)
     }
 
-    /// Ends the request with a status of the gateway's own.
-    func answer(_ status: GRPCStatus, from upstream: Upstream? = nil, hint: Duration? = nil) {
-        guard !isAnswered else { return }
-        isAnswered = true
-        finalStatus = (status.code.rawValue, status.message)
-        stopTimers()
-        let running = [attempt, hedge]
-        attempt = nil
-        hedge = nil
-        for attempt in running { attempt?.cancel() }
-        releaseBody()
-        if !hasResponded {
-            hasResponded = true
-            var fields = origin(upstream)
-            if let hint { fields.append((MetadataKey.nextObservationAfter, "\(Int64(hint.milliseconds))")) }
-            stream.send(headers: status.trailersOnly(fields), endStream: true)
-        } else if stream.queuedBytes > 0 {
-            stream.reset(.cancel)
-        } else {
-            stream.send(trailers: status.trailers)
-        }
-    }
-
-    /// An operator's order is plain HTTP, for curl.
-    private func respond(to order: GatewayOrders.Answer) {
-        isAnswered = true
-        finalStatus = (order.status == 200 || order.status == 202 ? 0 : GRPCStatus.Code.permissionDenied.rawValue, nil)
-        stream.send(
-            headers: HTTP2Headers([(":status", "\(order.status)"), ("content-type", "text/plain; charset=utf-8")]),
-            endStream: false
-        )
-        stream.send(body: ByteBuffer(string: order.text))
-        stream.finish()
-    }
-
-    private func refuseOversized() {
-        shared.metrics.bodySize.increment()
-        answer(RequestHead.tooLarge(pool.configuration.bodyLimit))
-    }
-
-    /// Under overload the robot is told when a newer observation is welcome.
-    private func addHint(_ fields: inout HTTP2Headers) {
-        guard scheduled?.isWork == true, shared.metrics.waiting.value > 0 else { return }
-        let now = MonotonicInstant.now()
-        guard let hint = shared.withScheduler({ $0.nextObservationAfter(at: now) }) else { return }
-        fields.add(MetadataKey.nextObservationAfter, "\(max(1, Int64(hint.milliseconds)))")
-    }
-
-    private func origin(_ upstream: Upstream?) -> [(String, String)] {
-        let count = (MetadataKey.attempts, "\(attempts)")
-        guard let upstream, upstream.member != nil else { return [count] }
-        return [(MetadataKey.worker, upstream.name), count]
-    }
-
-    private func stopTimers() {
-        stopWaiting()
-        pool.closed(self)
-        holdTimer?.cancel()
-        hedgeTimer?.cancel()
-    }
-
-    func after(_ delay: Duration, _ body: @escaping (ProxyRequest) -> Void) -> Scheduled<Void> {
-        pool.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(max(1, delay.nanoseconds))) { [weak self] in
-            if let self { body(self) }
-        }
+    func attempt(_ number: Int) -> Attempt? {
+        if first?.number == number { return first }
+        return second?.number == number ? second : nil
     }
 }

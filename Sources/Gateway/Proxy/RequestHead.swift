@@ -20,12 +20,18 @@ struct RequestHead: Sendable {
 
     /// Milliseconds; a chunk is seconds long.
     static let longestRunway: Int64 = 3_600_000
+    /// What `headers(attempt:at:)` adds at most.
+    static let addedSize = 160
     /// Longest name of a robot, bytes.
     static let longestName = 128
 
     /// What is wrong with a request, with the answer it gets.
     enum Refusal: Error, Equatable {
         case grpc(GRPCStatus)
+        /// A compression that is not understood.
+        case encoding(GRPCStatus)
+        /// More headers than workers accept: HTTP 431 with a status.
+        case headers(GRPCStatus)
         /// Not gRPC at all: a plain HTTP status.
         case http(Int)
     }
@@ -37,7 +43,10 @@ struct RequestHead: Sendable {
         at now: MonotonicInstant,
         configuration: GatewayConfiguration
     ) throws(Refusal) {
-        guard headers["content-type"]?.hasPrefix("application/grpc") == true else { throw .http(415) }
+        // Exactly these: what else there is, workers refuse, which would look like their fault.
+        guard let type = headers["content-type"], type == "application/grpc" || type == "application/grpc+proto" else {
+            throw .http(415)
+        }
         guard headers[":method"] == "POST" else { throw .http(405) }
         let path = headers[":path"] ?? ""
         route = Route(path: path)
@@ -64,6 +73,10 @@ struct RequestHead: Sendable {
         } else {
             runway = nil
         }
+        if let encoding = headers["grpc-encoding"], encoding != "identity" {
+            let what = "grpc-encoding \"\(encoding.prefix(32))\" is not understood, only identity is"
+            throw .encoding(GRPCStatus(.unimplemented, what))
+        }
         if let length = headers["content-length"].flatMap({ Int($0) }), length > configuration.bodyLimit {
             throw .grpc(Self.tooLarge(configuration.bodyLimit))
         }
@@ -76,10 +89,13 @@ struct RequestHead: Sendable {
             deadline = now + configuration.defaultTimeout
         }
         var passedOn = headers.removing([
-            "grpc-timeout", "grpc-previous-rpc-attempts", MetadataKey.worker, MetadataKey.attempts, MetadataKey.peer,
+            "grpc-timeout", "grpc-previous-rpc-attempts", "te", MetadataKey.worker, MetadataKey.attempts,
+            MetadataKey.peer,
         ])
         if named == nil, let robot { passedOn.add(MetadataKey.robot, robot) }
         if let identity { passedOn.add(MetadataKey.peer, "\(identity)") }
+        // To workers the gateway is the client, and says so as they want it.
+        passedOn.add("te", "trailers")
         self.passedOn = passedOn
         switch route {
         case .unknown:
@@ -97,6 +113,15 @@ struct RequestHead: Sendable {
             )
         case .inference, .control: break
         }
+        guard passedOn.listSize + Self.addedSize <= configuration.workerHeaderListSize else {
+            throw .headers(
+                GRPCStatus(
+                    .resourceExhausted,
+                    "the header list has \(passedOn.listSize + Self.addedSize) bytes; workers accept "
+                        + "\(configuration.workerHeaderListSize) (worker-max-header-list-size)"
+                )
+            )
+        }
     }
 
     /// What the scheduler is told.
@@ -107,6 +132,7 @@ struct RequestHead: Sendable {
             robot: isWork ? robot ?? "" : "",
             checkpoint: checkpoint,
             observation: observation,
+            call: requestID.map(StableHash.of) ?? 0,
             dryAt: runway.map { now + $0 },
             arrivedAt: now,
             isWork: isWork

@@ -1,6 +1,6 @@
 /// Where a request goes, by its `:path` alone.
 enum Route: Sendable, Equatable {
-    /// `groot.v1.Inference`: any worker that serves the checkpoint.
+    /// `groot.v1.Inference`, `Infer` or `Describe`: any worker that serves the checkpoint.
     case inference(method: String)
     /// `groot.v1.Fleet` and the gateway's own health: the control plane.
     case control
@@ -23,7 +23,13 @@ enum Route: Sendable, Equatable {
             return
         }
         switch path[bytes.index(after: bytes.startIndex)..<end] {
-        case "groot.v1.Inference": self = .inference(method: method == "Infer" ? "Infer" : String(method))
+        case "groot.v1.Inference":
+            // A worker's UNIMPLEMENTED is so never the caller's fault.
+            switch method {
+            case "Infer": self = .inference(method: "Infer")
+            case "Describe": self = .inference(method: "Describe")
+            default: self = .unknown
+            }
         case "groot.v1.Fleet", "grpc.health.v1.Health": self = .control
         default: self = .unknown
         }

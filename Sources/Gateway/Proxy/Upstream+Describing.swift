@@ -6,15 +6,28 @@ import NIOCore
 
 /// What a worker says of itself: its name and what it serves.
 extension Upstream {
+    /// The worker said, with a health check or an answer, which set of checkpoints it serves.
+    func said(generation: String?) {
+        if let generation, descriptions.said(generation, at: .now()) { describe() }
+    }
+
+    /// It does not have a checkpoint that it should have.
+    func disowned() {
+        if descriptions.disowned(at: .now()) { describe() }
+    }
+
+    /// A good health check: it names the set, or cannot.
+    func checked(_ response: HTTP2Response) {
+        if descriptions.said(WorkerCalls.generation(of: response), at: .now()) { describe() }
+    }
+
     func describe() {
-        guard let connection, !describing, member != nil else { return }
-        describing = true
+        guard let connection, member != nil, descriptions.asked(at: .now()) else { return }
         let current = generation
         WorkerCalls.describe(connection, authority: "\(endpoint)", timeout: .seconds(2))
             .assumeIsolated()
             .whenComplete { [weak self] result in
                 guard let self else { return }
-                describing = false
                 guard generation == current, !stopped else { return }
                 switch result.map(WorkerCalls.description(in:)) {
                 case .success(.success(let description)): described(description)
@@ -26,22 +39,25 @@ extension Upstream {
 
     private func described(_ description: Groot_V1_DescribeResponse) {
         guard let member, let pool else { return }
-        isDescribed = true
+        let isFirst = descriptions.answered()
         if !description.worker.isEmpty { name = description.worker }
-        let served = description.policies.map(\.checkpoint)
-        if speaks {
-            member.update {
-                $0.name = name
-                $0.checkpoints = served
-            }
-            shared.logger.info("serves", metadata: metadata(["checkpoint": "\(served.joined(separator: ","))"]))
-            shared.onWorkerDescribed(WorkerReport(name: name, address: endpoint, policies: description.policies))
-        }
+        if speaks { report(WorkerReport(name: name, address: endpoint, policies: description.policies), isFirst) }
         let policies = description.policies.map(DescribedPolicy.init)
         pool.change { scheduler, now in scheduler.described(member.id, policies, at: now) }
     }
 
+    /// Tells what is new, and of every new connection.
+    private func report(_ report: WorkerReport, _ isFirst: Bool) {
+        guard let member, member.described(report, always: isFirst) else { return }
+        shared.logger.info(
+            "serves",
+            metadata: metadata(["checkpoint": "\(report.checkpoints.joined(separator: ","))"])
+        )
+        shared.onWorkerDescribed(report)
+    }
+
     private func notDescribed(_ reason: String) {
+        descriptions.failed()
         guard speaks, let suppressed = unreachable.admit(at: .now()) else { return }
         shared.logger.warning(
             "does not say what it serves; asking again",

@@ -16,8 +16,8 @@ final class Upstream {
     let endpoint: Endpoint
     /// As the worker calls itself; its address until it has said so.
     var name: String
-    /// The worker has described itself on this connection.
-    var isDescribed = false
+    /// What is known of what it serves, and when to ask again.
+    var descriptions = DescriptionWatch()
     /// Counts connections that were put to use, so that a restarted worker is not taken for the one that failed.
     private(set) var generation = 0
     weak var pool: UpstreamPool?
@@ -35,7 +35,6 @@ final class Upstream {
     private var isLeaving = false
     /// The connection of this generation is no longer ours to watch: it drains, or we gave it up.
     private var letGo = 0
-    var describing = false
     private var attempts: [ObjectIdentifier: Attempt] = [:]
     var unreachable = RateLimit(every: .seconds(10))
 
@@ -250,7 +249,7 @@ final class Upstream {
                 switch result.map(WorkerCalls.health(of:)) {
                 case .success(nil):
                     execute(machine.checkSucceeded(at: .now()))
-                    if !isDescribed { describe() }
+                    if case .success(let response) = result { checked(response) }
                 case .success(let problem?): execute(machine.checkFailed(problem, at: .now()))
                 case .failure(let error): execute(machine.checkFailed("health check failed: \(error)", at: .now()))
                 }
@@ -269,7 +268,7 @@ final class Upstream {
         }
         limitStreams()
         pool.change { scheduler, now in scheduler.reached(member.id, byLoop: pool.index, at: now) }
-        isDescribed = false
+        descriptions.connected()
         describe()
         spare?.cameUp()
     }
@@ -277,7 +276,7 @@ final class Upstream {
     /// Health checks and descriptions need streams too.
     private func limitStreams() {
         guard let member, let streams = connection?.streamLimit else { return }
-        shared.withScheduler { $0.limited(member.id, to: streams - 2) }
+        _ = shared.withScheduler { $0.limited(member.id, to: streams - 2, at: .now()) }
     }
 
     private func wentDown(_ reason: String) {
@@ -290,10 +289,7 @@ final class Upstream {
                 $0.reason = reason
             }
         }
-        pool.change { scheduler, _ in
-            scheduler.lost(member.id, byLoop: pool.index)
-            return []
-        }
+        pool.change { scheduler, now in scheduler.lost(member.id, byLoop: pool.index, at: now) }
         // After a GOAWAY the connection is nil, and the worker still answers what it has.
         guard connection != nil else { return }
         spare?.wentDown()

@@ -73,10 +73,7 @@ final class UpstreamPool {
     /// What it has in hand finishes.
     func remove(_ id: WorkerID) {
         guard let upstream = workers.removeValue(forKey: id) else { return }
-        change { scheduler, _ in
-            scheduler.lost(id, byLoop: self.index)
-            return []
-        }
+        change { scheduler, now in scheduler.lost(id, byLoop: self.index, at: now) }
         upstream.leave()
     }
 
@@ -84,25 +81,21 @@ final class UpstreamPool {
 
     // MARK: Scheduling
 
-    /// Tells the scheduler something and hands out what that set free.
-    func change(_ body: (inout Scheduler, MonotonicInstant) -> [Assignment]) {
+    /// Tells the scheduler something and carries out what follows, but for the decision, which is the caller's.
+    @discardableResult
+    func change(_ event: (inout Scheduler, MonotonicInstant) -> Effects) -> Effects {
         let now = MonotonicInstant.now()
-        let (given, count, next, ejected) = shared.withScheduler { scheduler in
-            let given = body(&scheduler, now)
-            return (given, scheduler.waiting.count, scheduler.wakeAt(after: now), scheduler.takeEjections())
-        }
-        note(waiting: count, next, ejected)
-        handOut(given)
+        let effects = shared.withScheduler { event(&$0, now) }
+        carryOut(effects)
+        return effects
     }
 
-    func ask(_ body: (inout Scheduler, MonotonicInstant) -> SchedulingDecision) -> SchedulingDecision {
-        let now = MonotonicInstant.now()
-        let (decision, count, next, ejected) = shared.withScheduler { scheduler in
-            let decision = body(&scheduler, now)
-            return (decision, scheduler.waiting.count, scheduler.wakeAt(after: now), scheduler.takeEjections())
-        }
-        note(waiting: count, next, ejected)
-        return decision
+    /// All that concerns others than the request that asked.
+    func carryOut(_ effects: Effects) {
+        shared.metrics.waiting.set(Double(effects.waiting))
+        if let next = effects.wakeAt { armWake(next) }
+        for id in effects.ejected { workers[id]?.ejected() }
+        handOut(effects.assignments)
     }
 
     func nextID() -> RequestID {
@@ -116,10 +109,7 @@ final class UpstreamPool {
 
     func stopWaiting(_ id: RequestID) {
         guard waiting.removeValue(forKey: id.number) != nil else { return }
-        change { scheduler, _ in
-            _ = scheduler.withdrew(id)
-            return []
-        }
+        change { scheduler, now in scheduler.withdrew(id, at: now) }
     }
 
     /// A newer observation of the robot took its place.
@@ -131,15 +121,6 @@ final class UpstreamPool {
         // Never from inside the newer request's own callback.
         eventLoop.assumeIsolated().execute { [weak self] in
             self?.waiting.removeValue(forKey: id.number)?.superseded(by: observation)
-        }
-    }
-
-    private func note(waiting count: Int, _ next: MonotonicInstant?, _ ejected: [WorkerID]) {
-        shared.metrics.waiting.set(Double(count))
-        if let next { armWake(next) }
-        for id in ejected {
-            guard let upstream = workers[id] else { continue }
-            upstream.ejected()
         }
     }
 
@@ -156,7 +137,7 @@ final class UpstreamPool {
         }
     }
 
-    func handOut(_ given: [Assignment]) {
+    private func handOut(_ given: [Assignment]) {
         guard !given.isEmpty else { return }
         for assignment in given where assignment.request.loop != index {
             shared.onLoop(assignment.request.loop) { $0.handOut([assignment]) }
@@ -189,6 +170,12 @@ final class UpstreamPool {
         if deadlinesAt.map({ deadline < $0 }) ?? true { armDeadlines(deadline) }
     }
 
+    /// It wants to be woken at another instant; later than thought costs nothing.
+    func changed(_ request: ProxyRequest, until instant: MonotonicInstant) {
+        open.change(request, until: instant)
+        if deadlinesAt.map({ instant < $0 }) ?? true { armDeadlines(instant) }
+    }
+
     func closed(_ request: ProxyRequest) {
         open.remove(request)
     }
@@ -202,7 +189,11 @@ final class UpstreamPool {
             guard let self else { return }
             deadlinesAt = nil
             let now = MonotonicInstant.now()
-            for request in open.takeDue(at: now) { request.deadlinePassed() }
+            for request in open.takeDue(at: now) {
+                request.timePassed(at: now)
+                guard let machine = request.machine, now < machine.deadline, !request.stream.isClosed else { continue }
+                open.insert(request, until: machine.wakeAt)
+            }
             if let next = open.earliest { armDeadlines(max(next, now + Self.deadlineGrain)) }
         }
     }

@@ -30,6 +30,7 @@ final class WorkerMember: Sendable {
     let verifiedAs: String?
     let metrics: GatewayMetrics.Worker
     private let state: Mutex<Status>
+    private let lastReport = Mutex<(number: Int, report: WorkerReport)?>(nil)
 
     init(
         id: WorkerID,
@@ -47,6 +48,22 @@ final class WorkerMember: Sendable {
     }
 
     var status: Status { state.withLock { $0 } }
+
+    /// What it said last of itself; the number changes whenever that is to be remembered anew.
+    var report: (number: Int, report: WorkerReport)? { lastReport.withLock { $0 } }
+
+    /// Takes note of what it says of itself; false when that is nothing new.
+    func described(_ report: WorkerReport, always: Bool) -> Bool {
+        update {
+            $0.name = report.name
+            $0.checkpoints = report.checkpoints
+        }
+        return lastReport.withLock { last in
+            guard always || last?.report != report else { return false }
+            last = ((last?.number ?? 0) + 1, report)
+            return true
+        }
+    }
 
     func update(_ change: (inout Status) -> Void) {
         state.withLock { change(&$0) }

@@ -3,12 +3,18 @@ import GrootCore
 
 /// Passive health of one worker: failures in a row and, over an interval, its success rate. Pure.
 ///
-/// Counts only what is the worker's own fault: connection failures, resets, UNAVAILABLE, INTERNAL, time-outs; every
-/// attempt counts, repeated ones too.
+/// Counts what is not proven to be somebody else's fault, as `OutcomeTable` has it, and time-outs; every attempt counts,
+/// repeated ones too. A worker that refuses one robot after the other as wrong, and answers none, is wrong itself.
 struct OutlierDetector: Sendable {
     struct Configuration: Sendable, Equatable {
-        /// Failures in a row that eject.
+        /// Failures in a row that eject; so do refusals of so many different robots with no answer in between.
         var consecutiveFailures = 5
+        /// An attempt that is given up after so long, and after three times what was expected, is a failure; a worker
+        /// that is so late with everything it has gets nothing more until it answers.
+        var timeout = Duration.milliseconds(500)
+        /// A worker that failed this share of at least so many requests in an interval is ejected.
+        var failureShare = 0.5
+        var failureVolume = 10
         var sweepInterval = Duration.seconds(10)
         var baseEjection = Duration.seconds(30)
         var longestEjection = Duration.seconds(300)
@@ -28,6 +34,8 @@ struct OutlierDetector: Sendable {
     private var ejectedUntil: MonotonicInstant?
     private var requests = 0
     private var failures = 0
+    /// Robots, hashed, whose requests it refused as wrong since it answered last.
+    private var refusedRobots: Set<UInt64> = []
 
     func isEjected(at now: MonotonicInstant) -> Bool {
         ejectedUntil.map { now < $0 } ?? false
@@ -36,6 +44,13 @@ struct OutlierDetector: Sendable {
     mutating func succeeded() {
         consecutive = 0
         requests += 1
+        if !refusedRobots.isEmpty { refusedRobots = [] }
+    }
+
+    /// It says that the caller is at fault; true when it has said so to too many and should be ejected now.
+    mutating func declined(_ robot: UInt64, _ configuration: Configuration) -> Bool {
+        refusedRobots.insert(robot)
+        return refusedRobots.count >= configuration.consecutiveFailures
     }
 
     /// True when it should be ejected now.
@@ -49,19 +64,31 @@ struct OutlierDetector: Sendable {
     mutating func eject(_ configuration: Configuration, at now: MonotonicInstant) {
         ejections += 1
         consecutive = 0
+        refusedRobots = []
         ejectedUntil = now + min(configuration.baseEjection * ejections, configuration.longestEjection)
     }
 
-    /// Share of requests that went well in the interval that ends; nil below the volume. An interval without failures
-    /// forgives one ejection.
-    mutating func sweep(_ configuration: Configuration, at now: MonotonicInstant) -> Double? {
+    /// What an interval says.
+    struct Interval: Sendable {
+        /// It failed too large a share.
+        var isBad: Bool
+        /// Share of requests that went well; nil when there were too few to compare.
+        var comparable: Double?
+    }
+
+    /// Ends an interval. One without failures forgives one ejection.
+    mutating func sweep(_ configuration: Configuration, at now: MonotonicInstant) -> Interval {
         defer {
             requests = 0
             failures = 0
         }
         if failures == 0, ejections > 0, !isEjected(at: now) { ejections -= 1 }
-        guard requests >= configuration.rateVolume else { return nil }
-        return 1 - Double(failures) / Double(requests)
+        let failed = Double(failures) / Double(max(1, requests))
+        return Interval(
+            isBad: requests >= configuration.failureVolume && failed >= configuration.failureShare
+                && !isEjected(at: now),
+            comparable: requests >= configuration.rateVolume ? 1 - failed : nil
+        )
     }
 
     /// The success rate below which a worker is an outlier; nil when too few workers can be compared.

@@ -8,9 +8,9 @@ struct RobotTable: Sendable {
         var dryAt: MonotonicInstant?
         var observation: UInt64 = 0
         var lastWorker: WorkerID?
-        /// Requests in the hands of workers that batch, and the observation of the last one.
+        /// Requests in the hands of workers that batch, and the call of the last one.
         var inFlight = 0
-        var inFlightObservation: UInt64 = 0
+        var inFlightCall: UInt64 = 0
         var requests: UInt64 = 0
         var answered: UInt64 = 0
         var superseded: UInt64 = 0
@@ -48,7 +48,7 @@ struct RobotTable: Sendable {
         robots.values[index].lastWorker = worker
         guard batches else { return }
         robots.values[index].inFlight += 1
-        robots.values[index].inFlightObservation = request.observation
+        robots.values[index].inFlightCall = request.call
     }
 
     mutating func finished(_ name: String, answered: Bool, batches: Bool) {
@@ -58,10 +58,11 @@ struct RobotTable: Sendable {
     }
 
     /// A worker has another observation of this robot in hand: the newer one waits, where a still newer one can take
-    /// its place, instead of filling batches with one robot's past. The same observation once more is a hedge.
+    /// its place, instead of filling batches with one robot's past. The same request once more, by its id, is a hedge; a
+    /// third time it is not.
     func isServed(_ request: SchedulerRequest) -> Bool {
         guard let robot = robots[request.robot], robot.inFlight > 0 else { return false }
-        return request.observation == 0 || robot.inFlightObservation != request.observation
+        return request.call == 0 || robot.inFlightCall != request.call || robot.inFlight > 1
     }
 
     mutating func superseded(_ name: String) {

@@ -13,6 +13,8 @@ struct SchedulerWorker: Sendable {
 
     /// Answers closer together than this came from one batch.
     static let burst = Duration.milliseconds(2)
+    /// An answer may come so much later than expected, and half as late again, before it is overdue.
+    static let grace = Duration.milliseconds(50)
 
     let id: WorkerID
     /// Stable over restarts; what consistent hashing hashes.
@@ -33,6 +35,8 @@ struct SchedulerWorker: Sendable {
     var streamLimit = Int.max
     /// Largest batch; nil when it did not say.
     private(set) var capacity: Int?
+    /// What it described: a report may say less, never more.
+    private var describedCapacity: Int?
     /// At least one group, so that a worker that did not describe itself has books too.
     private(set) var groups = [Group(checkpoint: "")]
     private(set) var inFlight = 0
@@ -40,6 +44,7 @@ struct SchedulerWorker: Sendable {
     private(set) var batchEndsAt = MonotonicInstant(nanoseconds: 0)
     private(set) var running = 0
     private var lastAnswerAt = MonotonicInstant(nanoseconds: 0)
+    private var overdue = OverdueWatch()
     private(set) var penaltyUntil = MonotonicInstant(nanoseconds: 0)
     /// Requests of other gateways, by the worker's last report; fades within a second.
     private var foreign = 0.0
@@ -67,6 +72,7 @@ struct SchedulerWorker: Sendable {
         penaltyUntil = MonotonicInstant(nanoseconds: 0)
         foreign = 0
         lastLoad = nil
+        capacity = describedCapacity
         for index in groups.indices { groups[index].times.forget() }
         return true
     }
@@ -75,34 +81,39 @@ struct SchedulerWorker: Sendable {
         reachable &= ~(1 << UInt64(loop))
     }
 
-    mutating func described(_ policies: [DescribedPolicy]) {
+    mutating func described(_ policies: [DescribedPolicy], largestBatch: Int) {
         served = policies.map(\.checkpoint)
-        let largest = policies.map(\.maxBatch).max() ?? 0
+        let largest = min(largestBatch, policies.map(\.maxBatch).max() ?? 0)
         capacity = largest > 0 ? largest : nil
-        guard policies.map(\.checkpoint) != groups.map(\.checkpoint) || inFlight == 0 else {
-            for (index, policy) in policies.enumerated() { groups[index].describe(policy) }
-            return
-        }
-        // Tickets in flight point at positions: keep those, and append what is new.
-        var fresh = groups
+        describedCapacity = capacity
+        // Tickets in flight point at positions: those stay. What is served no more and has nothing in flight makes room.
         for policy in policies {
-            if let index = fresh.firstIndex(where: { $0.checkpoint == policy.checkpoint }) {
-                fresh[index].describe(policy)
-            } else if fresh.count == 1, fresh[0].checkpoint.isEmpty {
-                fresh[0].checkpoint = policy.checkpoint
-                fresh[0].describe(policy)
-            } else {
-                var group = Group(checkpoint: policy.checkpoint)
+            if let index = groups.firstIndex(where: { $0.checkpoint == policy.checkpoint }) {
+                groups[index].describe(policy)
+                continue
+            }
+            var group = Group(checkpoint: policy.checkpoint)
+            if let index = groups.firstIndex(where: { served?.contains($0.checkpoint) == false && $0.inFlight == 0 }) {
                 group.describe(policy)
-                fresh.append(group)
+                groups[index] = group
+            } else if groups.count == 1, groups[0].checkpoint.isEmpty {
+                groups[0].checkpoint = policy.checkpoint
+                groups[0].describe(policy)
+            } else {
+                group.describe(policy)
+                groups.append(group)
             }
         }
-        groups = fresh
+        while groups.count > 1, let last = groups.last, last.inFlight == 0, served?.contains(last.checkpoint) == false {
+            groups.removeLast()
+        }
     }
 
-    mutating func dispatched(group: Int, at now: MonotonicInstant) {
+    /// - Parameter expected: seconds until the answer.
+    mutating func dispatched(_ number: UInt64, group: Int, expected: Double, at now: MonotonicInstant) {
         groups[group].inFlight += 1
         inFlight += 1
+        overdue.dispatched(number, due: now + .seconds(1.5 * expected) + Self.grace, at: now)
         if inFlight == 1, presentForeign(at: now) < 0.5 {
             batchBegan(of: 1, for: .seconds(groups[group].times.seconds(batch: 1, idle: true, at: now)), at: now)
         }
@@ -113,15 +124,22 @@ struct SchedulerWorker: Sendable {
         batchEndsAt = now + time
     }
 
-    mutating func withdrew(group: Int) {
-        groups[group].inFlight -= 1
+    mutating func withdrew(_ ticket: Ticket) {
+        groups[ticket.group].inFlight -= 1
         inFlight -= 1
+        overdue.finished(ticket.number)
     }
 
-    /// An answer came. With the worker's report nothing is guessed; without it, the time since the batch began counts
-    /// for the batch that was thought to run.
-    mutating func answered(_ ticket: Ticket, _ load: WorkerLoad?, at now: MonotonicInstant) {
-        withdrew(group: ticket.group)
+    /// An answer came. With the worker's report nothing is guessed, but nothing is believed either that cannot be;
+    /// without it, the time since the batch began counts for the batch that was thought to run.
+    mutating func answered(
+        _ ticket: Ticket,
+        _ load: WorkerLoad?,
+        _ configuration: SchedulingConfiguration,
+        at now: MonotonicInstant
+    ) {
+        withdrew(ticket)
+        let load = load.map { clamped($0, ticket, configuration, at: now) }
         if let load {
             if let reported = load.capacity { capacity = reported }
             if let seconds = load.batchSeconds, seconds > 0 {
@@ -152,11 +170,13 @@ struct SchedulerWorker: Sendable {
             running = 0
         }
         lastAnswerAt = now
+        let next = groups[ticket.group].times.seconds(batch: min(capacity ?? 1, max(1, inFlight)), idle: false, at: now)
+        overdue.progressed(nextBy: now + .seconds(1.5 * next) + Self.grace)
     }
 
     /// We gave up after so long; only the news that it is slower than thought is news.
     mutating func abandoned(_ ticket: Ticket, at now: MonotonicInstant) {
-        withdrew(group: ticket.group)
+        withdrew(ticket)
         let seconds = (now - max(ticket.startedAt, lastAnswerAt)).seconds
         let size = max(1, running)
         if seconds > 2 * groups[ticket.group].times.seconds(batch: size, idle: false, at: now), seconds > 0.05 {
@@ -172,7 +192,7 @@ struct SchedulerWorker: Sendable {
 
     /// Position of the books for this selector; nil when the worker does not serve it.
     func group(for selector: String?) -> Int? {
-        guard let selector else { return 0 }
+        guard let selector else { return groups.firstIndex { served?.contains($0.checkpoint) ?? true } ?? 0 }
         guard served != nil else { return nil }
         return groups.firstIndex { $0.checkpoint == selector }.flatMap {
             served?.contains(selector) == true ? $0 : nil
@@ -183,6 +203,10 @@ struct SchedulerWorker: Sendable {
     /// batch more that is being uploaded. Until then requests wait in the gateway, where newer ones can replace them.
     func credit(_ configuration: SchedulingConfiguration, at now: MonotonicInstant) -> Int {
         let limit = min(configuration.maxRequestsPerWorker, streamLimit)
+        if isStuck(configuration, at: now) {
+            // One request at a time finds out whether it answers at all.
+            return now - overdue.lastDispatch >= configuration.outlier.timeout ? inFlight + 1 : 0
+        }
         guard let capacity else { return min(configuration.unknownCapacityCredit, limit) }
         guard inFlight > 0 else { return min(capacity, limit) }
         let isOpen = running == 0 || batchEndsAt - now <= configuration.dispatchLead
@@ -192,28 +216,34 @@ struct SchedulerWorker: Sendable {
     }
 
     /// When the next batch may be uploaded; nil when that is no question of time.
-    func opens(_ configuration: SchedulingConfiguration) -> MonotonicInstant? {
+    func opens(_ configuration: SchedulingConfiguration, at now: MonotonicInstant) -> MonotonicInstant? {
+        if isStuck(configuration, at: now) { return overdue.lastDispatch + configuration.outlier.timeout }
         guard capacity != nil, inFlight > 0, running > 0 else { return nil }
         return MonotonicInstant(nanoseconds: batchEndsAt.nanoseconds - configuration.dispatchLead.nanoseconds)
     }
 
-    /// Seconds until a request sent now would be answered: the rest of the batch that runs, the full batches ahead,
-    /// batches of other checkpoints, its own batch; and what is left of a penalty.
-    func expectedDelay(group: Int, ahead: Int = 0, _ configuration: SchedulingConfiguration, at now: MonotonicInstant)
-        -> Double
-    {
+    /// It is late with everything it has, by more than any worker may be.
+    private func isStuck(_ configuration: SchedulingConfiguration, at now: MonotonicInstant) -> Bool {
+        lateness(at: now) >= configuration.outlier.timeout.seconds
+    }
+
+    /// Seconds that what should long be there is late, whatever the worker says of itself; zero while it answers.
+    func lateness(at now: MonotonicInstant) -> Double {
+        inFlight > 0 ? overdue.lateness(at: now).seconds : 0
+    }
+
+    /// Seconds until a request sent now should be answered: the rest of the batch that runs, the full batches ahead,
+    /// batches of other checkpoints, its own batch; and as much again as it is late already.
+    func answerTime(group: Int, ahead: Int = 0, at now: MonotonicInstant) -> Double {
         let others = inFlight + ahead + Int(presentForeign(at: now) + 0.5)
         let times = groups[group].times
-        let penalty = max(0, (penaltyUntil - now).seconds)
-        guard others > 0 else {
-            return times.seconds(batch: 1, idle: true, at: now) / weight(configuration, at: now) + penalty
-        }
+        guard others > 0 else { return times.seconds(batch: 1, idle: true, at: now) }
         let largest = capacity ?? 1
         // Overdue by so much: expect as much again, so that a stalled worker looks worse and worse.
         let left = running > 0 ? abs((batchEndsAt - now).seconds) : 0
         let position = max(0, others - max(0, running))
         let mine = groups.count == 1 ? position : max(0, min(position, groups[group].inFlight + ahead))
-        var delay = left + times.seconds(batch: mine % largest + 1, idle: false, at: now)
+        var delay = max(left, lateness(at: now)) + times.seconds(batch: mine % largest + 1, idle: false, at: now)
         delay += Double(mine / largest) * times.seconds(batch: largest, idle: false, at: now)
         if groups.count > 1 {
             for (index, other) in groups.enumerated() where index != group && other.inFlight > 0 {
@@ -222,7 +252,12 @@ struct SchedulerWorker: Sendable {
                 delay += batches * other.times.seconds(batch: size, idle: false, at: now)
             }
         }
-        return delay / weight(configuration, at: now) + penalty
+        return delay
+    }
+
+    /// Seconds as they count for a choice.
+    func weighed(_ answer: Double, _ configuration: SchedulingConfiguration, at now: MonotonicInstant) -> Double {
+        answer / weight(configuration, at: now) + max(0, (penaltyUntil - now).seconds)
     }
 
     /// Requests per second at full batches.
@@ -244,6 +279,27 @@ struct SchedulerWorker: Sendable {
     func presentForeign(at now: MonotonicInstant) -> Double {
         guard foreign > 0 else { return 0 }
         return foreign * exp(-max(0, (now - reportedAt).seconds) / 0.5)
+    }
+
+    /// What a report can be at most: the batch ran while the request was there; a batch is no larger than described, and
+    /// what is left of one no longer than two of them; what others sent is bounded by what they may.
+    private func clamped(
+        _ load: WorkerLoad,
+        _ ticket: Ticket,
+        _ configuration: SchedulingConfiguration,
+        at now: MonotonicInstant
+    ) -> WorkerLoad {
+        var load = load
+        let largest = describedCapacity ?? configuration.largestBatch
+        load.capacity = load.capacity.map { min($0, largest) }
+        let batch = load.capacity ?? capacity ?? 1
+        load.batch = load.batch.map { min($0, batch) }
+        load.running = load.running.map { min($0, batch) }
+        load.queue = load.queue.map { min($0, inFlight + 4 * configuration.creditBatches * batch) }
+        load.batchSeconds = load.batchSeconds.map { min($0, (now - ticket.startedAt).seconds) }
+        let longest = 2 * groups[ticket.group].times.seconds(batch: batch, idle: false, at: now)
+        load.leftSeconds = load.leftSeconds.map { min($0, max(longest, load.batchSeconds ?? 0)) }
+        return load
     }
 
     private mutating func learn(_ ticket: Ticket, at now: MonotonicInstant) {

@@ -30,24 +30,33 @@ struct SchedulerRequest: Sendable {
     /// Nil: any worker.
     var checkpoint: String?
     var observation: UInt64 = 0
+    /// Hash of the robot's request id; 0 when it said none. The same one again is the robot's own hedge.
+    var call: UInt64 = 0
     /// When the robot has no motion left; nil when it did not say.
     var dryAt: MonotonicInstant?
     var arrivedAt: MonotonicInstant
     /// False for calls that cost the worker no inference: they need no credit and teach nothing.
     var isWork = true
-    /// Workers that failed it, each with the incarnation that did.
+    /// Workers that failed it.
     var tried: [Tried] = []
     /// Its place in the waiting queue once it had one; a request that is tried again keeps it.
     var place: UInt64?
 
     struct Tried: Sendable, Equatable {
         var worker: WorkerID
-        var incarnation: UInt32
+        /// The incarnation that did; nil: no incarnation may have it again, because it may be what killed that one.
+        var incarnation: UInt32?
+
+        func excludes(_ id: WorkerID, _ current: UInt32) -> Bool {
+            worker == id && (incarnation.map { $0 == current } ?? true)
+        }
     }
 }
 
 /// One request on the books of one worker; given back with the outcome.
 struct Ticket: Sendable, Equatable {
+    /// Never used again for another one.
+    var number: UInt64 = 0
     var worker: WorkerID
     /// Empty for a request that stands for itself.
     var robot: String
@@ -68,14 +77,18 @@ struct Ticket: Sendable, Equatable {
 enum AttemptOutcome: Sendable, Equatable {
     /// A good answer: its time teaches.
     case answered
-    /// A status that is no fault of the worker's; its speed is no recommendation.
+    /// A status that is the caller's fault; its speed is no recommendation.
     case declined
+    /// NOT_FOUND: this worker does not have the checkpoint (any more). No failure until another worker has it.
+    case misplaced
     /// RESOURCE_EXHAUSTED: says nothing about health, but its speed is no recommendation either.
     case refused(retryAfter: Duration?)
-    /// The worker failed: connection lost, stream refused, UNAVAILABLE, INTERNAL, too slow.
+    /// The worker failed: everything that is not proven to be somebody else's fault.
     case failed
-    /// We gave up (deadline, robot gone, hedge lost): says at most that it is slower than thought.
+    /// We gave up (deadline, robot gone, hedge lost): slower than thought, and a failure when long overdue.
     case abandoned
+    /// Another worker, asked later, answered first: a failure when it was long overdue.
+    case overtaken
     /// It cannot have seen the request.
     case neverSeen
 }
@@ -99,6 +112,8 @@ enum SchedulingDecision: Sendable, Equatable {
     enum GiveUp: Sendable, Equatable {
         case budget
         case tooLate
+        /// A newer observation of the same robot waits already.
+        case superseded
     }
 }
 
@@ -111,6 +126,8 @@ struct SchedulingConfiguration: Sendable, Equatable {
     var creditBatches = 2
     /// So long before the running batch should end the next one is uploaded; longer than an upload takes.
     var dispatchLead = Duration.milliseconds(20)
+    /// No worker's batches are believed to be larger, whatever it says.
+    var largestBatch = 64
     /// Requests on the books of a worker that does not say how large its batches are.
     var unknownCapacityCredit = 128
     /// Circuit breaker: never more than this on one worker's books.
@@ -135,7 +152,7 @@ struct SchedulingConfiguration: Sendable, Equatable {
     /// Runway of a request that does not say it.
     var assumedRunway = Duration.seconds(1)
     /// Repetitions and hedges at a time: at least so many, or this share of the active requests.
-    var retryMinimum = 3
+    var retryMinimum = 32
     var retryShare = 0.2
     /// A repetition may be expected so long after the robot ran dry; beyond, a fresh observation serves it better.
     var retryLateness = Duration.seconds(1)

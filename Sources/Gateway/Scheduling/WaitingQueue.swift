@@ -43,6 +43,11 @@ struct WaitingQueue: Sendable {
         position(of: request).map { entries[$0].id }
     }
 
+    /// A newer one of the same robot and checkpoint waits: an older one that is tried again has no place.
+    func hasNewer(than request: SchedulerRequest) -> Bool {
+        position(of: request).map { entries[$0].arrivedAt > request.arrivedAt } ?? false
+    }
+
     /// Returns the request that lost its place, if any.
     mutating func insert(_ request: SchedulerRequest) -> RequestID? {
         var request = request

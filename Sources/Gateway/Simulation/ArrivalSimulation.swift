@@ -115,9 +115,9 @@ struct ArrivalSimulation {
             switch event.kind {
             case .arrival: arrived()
             case .done(let worker): done(worker)
-            case .wake: carryOut(scheduler.timePassed(at: now))
+            case .wake: carryOut(scheduler.timePassed(at: now).assignments)
             }
-            guard let wake = scheduler.wakeAt(after: now), wakeArmed <= now || wake < wakeArmed else { continue }
+            guard let wake = scheduler.books.wakeAt(after: now), wakeArmed <= now || wake < wakeArmed else { continue }
             wakeArmed = wake
             schedule(wake - now, .wake)
         }
@@ -134,7 +134,8 @@ struct ArrivalSimulation {
         }
         // Each request is a robot of its own: none replaces another.
         let id = RequestID(loop: 0, number: next)
-        let decision = scheduler.arrived(SchedulerRequest(id: id, robot: "r\(next)", arrivedAt: now), at: now)
+        let request = SchedulerRequest(id: id, robot: "r\(next)", arrivedAt: now)
+        let decision = scheduler.arrived(request, at: now).decision
         if case .dispatch(let ticket) = decision { carryOut([Assignment(request: id, ticket: ticket)]) }
     }
 
@@ -193,7 +194,7 @@ struct ArrivalSimulation {
         }
         guard chooser.policy != nil else { return }
         let load = chooser.reports ? workers[index].load(at: now) : nil
-        carryOut(scheduler.finished(call.ticket, .answered, load: load, at: now))
+        carryOut(scheduler.finished(call.ticket, .answered, load: load, at: now).assignments)
     }
 
     private mutating func pause() -> Duration {

@@ -114,11 +114,11 @@ struct FleetSimulation {
         case .arrival(let request): arrived(request)
         case .batchDone(let worker, let life): batchDone(worker, life)
         case .answer(let request, let chunk, let hint): answered(request, chunk: chunk, hint: hint)
-        case .wake: carryOut(scheduler.timePassed(at: now))
+        case .wake: carryOut(scheduler.timePassed(at: now).assignments)
         case .workerDies: workerDies()
         case .workerReturns:
             workers[0].isUp = true
-            carryOut(scheduler.reached(workers[0].id, byLoop: 0, at: now))
+            carryOut(scheduler.reached(workers[0].id, byLoop: 0, at: now).assignments)
         }
     }
 
@@ -166,7 +166,8 @@ struct FleetSimulation {
         guard policy.waitsAtGateway, Double(left) > configuration.threshold * Double(robots[robot].chunk) else {
             return
         }
-        for open in robots[robot].open where scheduler.withdrew(RequestID(loop: 0, number: open)) {
+        for open in robots[robot].open where scheduler.isWaiting(RequestID(loop: 0, number: open)) {
+            _ = scheduler.withdrew(RequestID(loop: 0, number: open), at: now)
             requests[open] = nil
             robots[robot].open.removeAll { $0 == open }
         }
@@ -176,10 +177,10 @@ struct FleetSimulation {
 
     private mutating func arrived(_ id: UInt64) {
         guard let request = requests[id] else { return }
-        decide(scheduler.arrived(request.scheduler, at: now), id)
+        decide(scheduler.arrived(request.scheduler, at: now).decision, id)
     }
 
-    private mutating func decide(_ decision: SchedulingDecision, _ id: UInt64) {
+    private mutating func decide(_ decision: SchedulingDecision?, _ id: UInt64) {
         switch decision {
         case .dispatch(let ticket): carryOut([Assignment(request: RequestID(loop: 0, number: id), ticket: ticket)])
         case .wait(let old, _):
@@ -189,7 +190,7 @@ struct FleetSimulation {
         case .shed(let hint):
             shed += 1
             schedule(configuration.networkDelay, .answer(request: id, chunk: false, hint: hint))
-        case .giveUp: schedule(configuration.networkDelay, .answer(request: id, chunk: false, hint: nil))
+        case .giveUp, nil: schedule(configuration.networkDelay, .answer(request: id, chunk: false, hint: nil))
         }
     }
 
@@ -226,7 +227,7 @@ struct FleetSimulation {
         startBatch(index)
         for call in done {
             let load = workers[index].load(at: now)
-            let assignments = scheduler.finished(call.ticket, .answered, load: load, at: now)
+            let assignments = scheduler.finished(call.ticket, .answered, load: load, at: now).assignments
             let hint = scheduler.nextObservationAfter(at: now)
             schedule(configuration.networkDelay, .answer(request: call.request, chunk: true, hint: hint))
             carryOut(assignments)
@@ -239,19 +240,19 @@ struct FleetSimulation {
         workers[0].queue = []
         workers[0].life += 1
         workers[0].isUp = false
-        scheduler.lost(workers[0].id, byLoop: 0)
+        _ = scheduler.lost(workers[0].id, byLoop: 0, at: now)
         for call in lost {
-            carryOut(scheduler.finished(call.ticket, .failed, at: now))
+            carryOut(scheduler.finished(call.ticket, .failed, at: now).assignments)
             requests[call.request]?.scheduler.tried.append(
                 .init(worker: call.ticket.worker, incarnation: call.ticket.incarnation)
             )
             guard let request = requests[call.request] else { continue }
-            decide(scheduler.failed(request.scheduler, unseen: false, at: now), call.request)
+            decide(scheduler.failed(request.scheduler, unseen: false, at: now).decision, call.request)
         }
     }
 
     private mutating func armWake() {
-        guard let wake = scheduler.wakeAt(after: now), wakeArmed <= now || wake < wakeArmed else { return }
+        guard let wake = scheduler.books.wakeAt(after: now), wakeArmed <= now || wake < wakeArmed else { return }
         wakeArmed = wake
         schedule(wake - now, .wake)
     }

@@ -1,7 +1,7 @@
 import GrootCore
 
 /// What an attempt says of its worker: books, penalties, ejections.
-extension Scheduler {
+extension SchedulerBooks {
     mutating func settle(
         _ slot: Int,
         _ ticket: Ticket,
@@ -11,22 +11,43 @@ extension Scheduler {
     ) {
         if ticket.isWork {
             switch outcome {
-            case .answered: slots[slot]?.answered(ticket, load, at: now)
-            case .abandoned: slots[slot]?.abandoned(ticket, at: now)
-            case .declined, .refused, .failed, .neverSeen: slots[slot]?.withdrew(group: ticket.group)
+            case .answered: slots[slot]?.answered(ticket, load, configuration, at: now)
+            case .abandoned where isOverdue(ticket, at: now): slots[slot]?.withdrew(ticket)
+            case .abandoned, .overtaken: slots[slot]?.abandoned(ticket, at: now)
+            case .declined, .misplaced, .refused, .failed, .neverSeen: slots[slot]?.withdrew(ticket)
             }
         }
         guard slots[slot]?.incarnation == ticket.incarnation else { return }
         switch outcome {
-        case .answered, .declined: slots[slot]?.outlier.succeeded()
-        case .abandoned, .neverSeen: break
+        case .answered: slots[slot]?.outlier.succeeded()
+        case .declined:
+            guard ticket.isWork, !ticket.robot.isEmpty else { return }
+            let robot = StableHash.of(ticket.robot)
+            if slots[slot]?.outlier.declined(robot, configuration.outlier) == true { eject(slot, at: now) }
+        case .misplaced, .neverSeen: break
+        case .abandoned: if isOverdue(ticket, at: now) { blame(slot, ticket, at: now) }
+        case .overtaken:
+            // No penalty: its estimate says already how late it is.
+            guard now - ticket.startedAt >= ticket.expected * 3 + SchedulerWorker.grace else { return }
+            if slots[slot]?.outlier.failed(configuration.outlier) == true { eject(slot, at: now) }
         case .refused(let after):
             let wait = min(after ?? .zero, configuration.longestPushback)
             slots[slot]?.penalised(max(wait, configuration.failurePenalty), at: now)
-        case .failed:
-            slots[slot]?.penalised(configuration.failurePenalty, at: now)
-            if slots[slot]?.outlier.failed(configuration.outlier) == true { eject(slot, at: now) }
+        case .failed: blame(slot, ticket, at: now)
         }
+    }
+
+    /// Given up after far more than was expected: a time-out. Given up before that, it says nothing of the worker,
+    /// however short the caller's patience.
+    private func isOverdue(_ ticket: Ticket, at now: MonotonicInstant) -> Bool {
+        ticket.isWork && now - ticket.startedAt >= max(configuration.outlier.timeout, ticket.expected * 3)
+    }
+
+    /// A failure of the worker's own.
+    mutating func blame(_ slot: Int, _ ticket: Ticket, at now: MonotonicInstant) {
+        guard slots[slot]?.incarnation == ticket.incarnation else { return }
+        slots[slot]?.penalised(configuration.failurePenalty, at: now)
+        if slots[slot]?.outlier.failed(configuration.outlier) == true { eject(slot, at: now) }
     }
 
     mutating func eject(_ slot: Int, at now: MonotonicInstant) {
@@ -57,8 +78,9 @@ extension Scheduler {
         nextSweep = now + configuration.outlier.sweepInterval
         var rates: [(slot: Int, rate: Double)] = []
         for slot in slots.indices {
-            guard let rate = slots[slot]?.outlier.sweep(configuration.outlier, at: now) else { continue }
-            rates.append((slot, rate))
+            guard let interval = slots[slot]?.outlier.sweep(configuration.outlier, at: now) else { continue }
+            if interval.isBad { eject(slot, at: now) }
+            if let rate = interval.comparable { rates.append((slot, rate)) }
         }
         guard let threshold = OutlierDetector.threshold(rates.map(\.rate), configuration.outlier) else { return }
         for (slot, rate) in rates where rate < threshold { eject(slot, at: now) }
@@ -68,17 +90,6 @@ extension Scheduler {
         guard let worker = slots[slot], worker.isLeaving, worker.inFlight == 0 else { return }
         slots[slot] = nil
         while let last = slots.last, last == nil { slots.removeLast() }
-    }
-
-    mutating func takeEjections() -> [WorkerID] {
-        guard !ejected.isEmpty else { return [] }
-        defer { ejected = [] }
-        return ejected
-    }
-
-    func index(_ id: WorkerID) -> Int? {
-        guard slots.indices.contains(id.slot), slots[id.slot]?.id == id else { return nil }
-        return id.slot
     }
 }
 

@@ -1,7 +1,7 @@
 import GrootCore
 
 /// Who gets a worker at once, who waits, and how long that takes.
-extension Scheduler {
+extension SchedulerBooks {
     mutating func place(_ request: SchedulerRequest, isExtra: Bool, at now: MonotonicInstant)
         -> SchedulingDecision
     {
@@ -9,6 +9,7 @@ extension Scheduler {
         if let choice, choice.hasCredit, !isWanted(choice.slot, before: request, at: now) {
             return .dispatch(dispatch(request, to: choice, isExtra: isExtra, at: now))
         }
+        if !request.tried.isEmpty, waiting.hasNewer(than: request) { return .giveUp(.superseded) }
         if waiting.older(than: request) == nil, waiting.count >= configuration.waitingLimit {
             return .shed(nextObservationAfter: drainTime(at: now))
         }
@@ -42,13 +43,16 @@ extension Scheduler {
         let worker = slots[choice.slot]
         let id = worker?.id ?? WorkerID(slot: 0, serial: 0)
         let batches = worker?.capacity != nil && request.isWork
+        let number = nextTicket()
+        let expected = choice.answer
         if request.isWork {
-            slots[choice.slot]?.dispatched(group: choice.group, at: now)
+            slots[choice.slot]?.dispatched(number, group: choice.group, expected: expected, at: now)
             if !request.robot.isEmpty { robots.dispatched(request, to: id, batches: batches) }
         }
         active += 1
         if isExtra { extra += 1 }
         return Ticket(
+            number: number,
             worker: id,
             robot: request.robot,
             incarnation: worker?.incarnation ?? 0,
@@ -57,7 +61,7 @@ extension Scheduler {
             isExtra: isExtra,
             batches: batches,
             startedAt: now,
-            expected: .seconds(choice.delay)
+            expected: .seconds(expected)
         )
     }
 
@@ -94,14 +98,12 @@ extension Scheduler {
         guard !waiting.isEmpty else { return nil }
         var first: MonotonicInstant?
         for worker in slots {
-            guard let worker, worker.isUp, let opens = worker.opens(configuration), opens > now else { continue }
+            guard let worker, worker.isUp, let opens = worker.opens(configuration, at: now), opens > now else {
+                continue
+            }
             first = min(first ?? opens, opens)
         }
         return first
-    }
-
-    mutating func timePassed(at now: MonotonicInstant) -> [Assignment] {
-        assignments(at: now)
     }
 
     func anyCredit(at now: MonotonicInstant) -> Bool {
@@ -121,6 +123,11 @@ extension Scheduler {
         }
         if pace.service == .infinity { pace.service = 0 }
         return pace
+    }
+
+    /// Whether a worker that could take it is up.
+    func isHopeful(_ request: SchedulerRequest) -> Bool {
+        slots.contains { $0.map { eligible($0, request, ignoringEjection: true, at: .distantPast) != nil } ?? false }
     }
 
     func drainTime(at now: MonotonicInstant) -> Duration {

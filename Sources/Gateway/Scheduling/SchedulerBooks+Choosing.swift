@@ -1,10 +1,13 @@
 import GrootCore
 
 /// Which worker a policy prefers for a request.
-extension Scheduler {
+extension SchedulerBooks {
     struct Choice {
         var slot: Int
         var group: Int
+        /// Seconds until the answer.
+        var answer: Double
+        /// The same with what counts for the choice only: a new worker gets less, one under penalty last.
         var delay: Double
         var hasCredit: Bool
     }
@@ -64,8 +67,9 @@ extension Scheduler {
         // Those before it in the queue go to the workers as fast as these are.
         let share = question.ahead > 0 && !hasCredit ? worker.pace(at: now) / max(question.pace, 1e-9) : 0
         let ahead = Int((Double(question.ahead) * share).rounded())
-        let delay = worker.expectedDelay(group: group, ahead: ahead, configuration, at: now)
-        return Choice(slot: slot, group: group, delay: delay, hasCredit: hasCredit)
+        let answer = worker.answerTime(group: group, ahead: ahead, at: now)
+        let delay = worker.weighed(answer, configuration, at: now)
+        return Choice(slot: slot, group: group, answer: answer, delay: delay, hasCredit: hasCredit)
     }
 
     /// Position of the books for the request, or nil when this worker must not get it.
@@ -80,7 +84,7 @@ extension Scheduler {
         }
         guard ignoringEjection || !worker.outlier.isEjected(at: now) else { return nil }
         if !request.tried.isEmpty,
-            request.tried.contains(where: { $0.worker == worker.id && $0.incarnation == worker.incarnation })
+            request.tried.contains(where: { $0.excludes(worker.id, worker.incarnation) })
         {
             return nil
         }

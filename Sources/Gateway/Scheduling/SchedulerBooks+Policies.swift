@@ -1,7 +1,7 @@
 import GrootCore
 
 /// The policies: each goes through the workers in its own way.
-extension Scheduler {
+extension SchedulerBooks {
     func scan(_ question: Question, byDelay: Bool) -> Choice? {
         var best: Choice?
         var last: Choice?
@@ -55,7 +55,9 @@ extension Scheduler {
                 penalised = penalised ?? candidate
                 continue
             }
-            return Choice(slot: slot, group: candidate.group, delay: candidate.delay, hasCredit: true)
+            var chosen = candidate
+            chosen.hasCredit = true
+            return chosen
         }
         return penalised ?? full
     }
