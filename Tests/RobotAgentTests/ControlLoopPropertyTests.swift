@@ -33,25 +33,33 @@ struct ControlLoopPropertyTests {
         )
     }
 
-    private func core(dimensions: Int = 2, claws: Range<Int> = 1..<2) -> ControlCore {
-        let free = [Float](repeating: .infinity, count: dimensions)
-        return ControlCore(
-            queue: .init(
-                dimensions: dimensions,
-                claws: claws,
-                maximumRows: 16,
-                aggregate: .latestOnly,
-                blendTicks: 1
-            ),
-            limits: .init(
-                minimum: free.map { -$0 },
-                maximum: free,
-                velocity: free,
-                firstActionTolerance: .infinity,
-                arms: 0..<claws.lowerBound,
-                hold: .seconds(100)
+    private static func machine() -> SessionMachine {
+        let free: [Float] = [.infinity, .infinity]
+        return SessionMachine(
+            .init(
+                queue: .init(dimensions: 2, claws: 1..<2, maximumRows: 16, aggregate: .latestOnly, blendTicks: 1),
+                limits: .init(
+                    minimum: free.map { -$0 },
+                    maximum: free,
+                    velocity: free,
+                    firstActionTolerance: .infinity,
+                    arms: 0..<1,
+                    hold: .seconds(100),
+                    stop: .milliseconds(10)
+                ),
+                tick: .milliseconds(10),
+                home: [0],
+                homingVelocity: 1
             )
         )
+    }
+
+    private func inputs(_ pose: [Float]) -> ControlInputs {
+        var inputs = ControlInputs(dimensions: 2, arms: 0..<1)
+        inputs.stateAge = .milliseconds(2)
+        inputs.isMeasured = true
+        inputs.measured = pose
+        return inputs
     }
 
     private var sharp: EpisodeTuning {
@@ -64,14 +72,15 @@ struct ControlLoopPropertyTests {
     @Test(arguments: UInt64(1)...60)
     func everyActionHasItsInstantAndOnlyThat(seed: UInt64) throws {
         var random = SplitMix(state: seed &* 104_729)
-        var core = core()
+        var machine = Self.machine()
+        var inputs = inputs([0, 0])
         var planner = RequestPlanner(
             mode: .async,
             threshold: Bool.random(using: &random) ? .auto : .fixed(Double.random(in: 0.2...1, using: &random)),
             chunkSize: 16
         )
         let slowest = Int64.random(in: 15...120, using: &random)
-        _ = core.received(.beginEpisode(measured: [0, 0], tuning: sharp), at: 0)
+        _ = machine.requested(.beginEpisode(sharp), at: 0, inputs)
         var arrivals: [Arrival] = []
         var merged: [Merged] = []
         // Last tick for which anything is planned.
@@ -86,13 +95,13 @@ struct ControlLoopPropertyTests {
         var isPaused = false
         while tick < 4000 {
             let now = MonotonicInstant(nanoseconds: tick * 10_000_000)
-            let status = core.status(at: previous)
+            let status = machine.status(at: previous)
             // The uplink: one request in flight, given up at its deadline. A late answer still arrives, some arrive twice.
             if let waiting = inFlight, tick > waiting.deadline {
                 planner.failed(at: now, jitter: 0.5)
                 inFlight = nil
             }
-            let runway = status.phase == .waitingForFirstChunk ? Duration.zero : status.runway
+            let runway = status.phase == .waiting ? Duration.zero : status.runway
             if inFlight == nil, !isPaused, case .observe = planner.decide(runway: runway, at: now) {
                 let captured = tick - Int64.random(in: 0...4, using: &random)
                 if captured > lastCapture {
@@ -113,18 +122,18 @@ struct ControlLoopPropertyTests {
             while let arrival = arrivals.first, arrival.due <= tick {
                 arrivals.removeFirst()
                 let isStanding =
-                    core.status(at: tick).phase == .waitingForFirstChunk || planEnd < arrival.captured
+                    machine.status(at: tick).phase == .waiting || planEnd < arrival.captured
                 let anchor = isStanding ? tick - 1 : arrival.captured
-                let report = core.received(
+                let report = machine.requested(
                     .merge(
                         ChunkArrival(
                             id: UInt64(arrival.id),
                             chunk: try chunk(id: arrival.id, rows: arrival.rows),
-                            capturedTick: arrival.captured,
-                            measured: [0, 0]
+                            capturedTick: arrival.captured
                         )
                     ),
-                    at: tick
+                    at: tick,
+                    inputs
                 )
                 if case .applied? = report?.result {
                     #expect(merged.allSatisfy { $0.captured < arrival.captured }, "out of order, seed \(seed)")
@@ -142,15 +151,16 @@ struct ControlLoopPropertyTests {
                 }
             }
             if Int.random(in: 0..<(isPaused ? 60 : 700), using: &random) == 0 {
-                _ = core.received(isPaused ? .resume : .pause, at: tick)
+                machine.ordered(Orders(isPaused ? .resume : .pause), interrupts: 0, at: tick, inputs)
                 isPaused.toggle()
                 // Neither side of a pause uses what was planned before it.
                 merged.removeAll()
             }
-            let before = core.command
-            let counters = core.status(at: tick).counters
-            let isPublishing = core.ticked(tick, elapsed: Int(tick - previous), stateAge: .milliseconds(2))
-            let after = core.status(at: tick).counters
+            let before = machine.command
+            let counters = machine.status(at: tick).counters
+            let isPublishing = machine.ticked(tick, elapsed: Int(tick - previous), inputs)
+            inputs.measured = machine.command
+            let after = machine.status(at: tick).counters
             let hasExecuted = after.agedTicks > counters.agedTicks
             let jumped = tick - previous > 20
             if jumped {
@@ -167,15 +177,15 @@ struct ControlLoopPropertyTests {
                     "tick \(tick), seed \(seed): not valid any more"
                 )
                 if offset >= 10 {
-                    #expect(abs(core.command[0] - Float(offset)) < 1e-3, "tick \(tick), seed \(seed)")
+                    #expect(abs(machine.command[0] - Float(offset)) < 1e-3, "tick \(tick), seed \(seed)")
                 }
-                if offset >= 11 { #expect(core.command[1] == Float(chunk.id), "tick \(tick), seed \(seed)") }
-                #expect(Int(core.command[1]) >= lastChunk, "chunks follow each other, tick \(tick), seed \(seed)")
-                lastChunk = Int(core.command[1])
+                if offset >= 11 { #expect(machine.command[1] == Float(chunk.id), "tick \(tick), seed \(seed)") }
+                #expect(Int(machine.command[1]) >= lastChunk, "chunks follow each other, tick \(tick), seed \(seed)")
+                lastChunk = Int(machine.command[1])
                 #expect(executed.last.map { $0 < tick } ?? true)
                 executed.append(tick)
             } else if !isPaused, !jumped {
-                #expect(core.command == before, "holding never improvises, tick \(tick), seed \(seed)")
+                #expect(machine.command == before, "holding never improvises, tick \(tick), seed \(seed)")
                 #expect(
                     (merged.last?.end ?? .min) < tick,
                     "a valid action was not executed, tick \(tick), seed \(seed)"
@@ -194,8 +204,9 @@ struct ControlLoopPropertyTests {
 
     /// The rule that every original script shares, through core, queue and gate: rows 0, 0.1, 0.3, 0.2 behind -0.1.
     @Test func theGoldenVectorReachesTheRobot() throws {
-        var core = core()
-        _ = core.received(.beginEpisode(measured: [-0.1, 80], tuning: sharp), at: 0)
+        var machine = Self.machine()
+        let inputs = inputs([-0.1, 80])
+        _ = machine.requested(.beginEpisode(sharp), at: 0, inputs)
         let chunk = try #require(
             ActionChunk(
                 names: Self.names,
@@ -204,22 +215,23 @@ struct ControlLoopPropertyTests {
                 period: .milliseconds(100)
             )
         )
-        let report = core.received(
-            .merge(ChunkArrival(id: 1, chunk: chunk, capturedTick: nil, measured: [-0.1, 80])),
-            at: 1
+        let report = machine.requested(
+            .merge(ChunkArrival(id: 1, chunk: chunk, capturedTick: nil)),
+            at: 1,
+            inputs
         )
         #expect(report?.result == .applied(staleRows: 0))
         var samples: [[Float]] = []
         for tick in Int64(1)...40 {
-            #expect(core.ticked(tick, elapsed: 1, stateAge: .milliseconds(2)) == true)
-            samples.append(core.command)
+            #expect(machine.ticked(tick, elapsed: 1, inputs) == true)
+            samples.append(machine.command)
         }
         let arms: [(Int, Float)] = [(0, -0.09), (4, -0.05), (9, 0), (14, 0.05), (19, 0.1), (29, 0.3), (39, 0.2)]
         for (index, value) in arms { #expect(abs(samples[index][0] - value) < 1e-6, "sample \(index)") }
         let first = [Float](repeating: 80, count: 10) + [Float](repeating: 0, count: 10)
         #expect(samples.map { $0[1] } == first + Array(repeating: 50, count: 19) + [0])
-        #expect(core.status(at: 40).counters.starvedTicks == 0)
-        _ = core.ticked(41, elapsed: 1, stateAge: .milliseconds(2))
-        #expect(core.status(at: 41).counters.starvedTicks == 1, "the last row's instant is the end")
+        #expect(machine.status(at: 40).counters.starvedTicks == 0)
+        _ = machine.ticked(41, elapsed: 1, inputs)
+        #expect(machine.status(at: 41).counters.starvedTicks == 1, "the last row's instant is the end")
     }
 }

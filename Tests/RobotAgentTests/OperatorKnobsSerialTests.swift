@@ -172,7 +172,7 @@ struct OperatorKnobsSerialTests {
         }
     }
 
-    /// The operator's stop ends the episode and not the run; quit ends both.
+    /// The operator's stop ends the episode, and nothing moves until a person says how to go on; quit ends the run.
     @Test(.timeLimit(.minutes(2)))
     func stopAndQuit() async throws {
         let directory = try TemporaryDirectory()
@@ -185,18 +185,35 @@ struct OperatorKnobsSerialTests {
                 let run = Task { await agent.execute() }
                 let node = ROSNode(name: "/operator", masterURI: settings.rosMaster, logger: Logger(label: "test"))
                 try await node.start()
-                for (index, name) in ["stop", "quit"].enumerated() {
-                    let asked = fleet.inferences
-                    try await eventually(within: .seconds(30), "episode \(index + 1) moves") {
-                        fleet.started.count == index + 1 && fleet.inferences >= asked + 2
-                    }
-                    _ = try await node.callService(
+                func wish(_ name: String) async throws {
+                    let answer = try await node.callService(
                         "/groot_agent_r1/\(name)",
                         as: Trigger.self,
                         request: TriggerRequest(),
                         timeout: .seconds(5)
                     )
+                    #expect(answer.success)
                 }
+                func moves(_ episode: Int) async throws {
+                    let asked = fleet.inferences
+                    try await eventually(within: .seconds(30), "episode \(episode) moves") {
+                        fleet.started.count == episode && fleet.inferences >= asked + 2
+                    }
+                }
+                try await moves(1)
+                try await wish("stop")
+                try await eventually("the episode is over") { fleet.finished.count == 1 }
+                let count = robot.history.count
+                try await eventually(within: .seconds(20), "the pose is streamed") {
+                    robot.history.count > count + 400
+                }
+                let pose = try #require(robot.history.last)
+                let later = robot.history.dropFirst(count + 50)
+                #expect(later.allSatisfy { $0 == pose }, "the arms stand for four seconds")
+                #expect(fleet.started.count == 1, "no episode begins by itself")
+                try await wish("resume")
+                try await moves(2)
+                try await wish("quit")
                 #expect(await run.value == .ok)
                 #expect(fleet.finished.map(\.outcome) == [.aborted, .aborted])
                 #expect(fleet.finished.allSatisfy { $0.decidedBy == "operator" })

@@ -58,7 +58,7 @@ struct PlainTextTests {
     }
 
     @Test func severalNotesShareTheRoom() {
-        let desk = OperatorDesk()
+        let desk = OperatorDesk(orders: OrderInbox())
         desk.typed("n box slipped\u{1B}[D from claw")
         desk.typed("N second")
         desk.typed("n \u{1B}[A")

@@ -3,14 +3,10 @@ import Testing
 
 @testable import RobotAgent
 
-/// The rows of the truth table in docs/safety.md.
+/// What every command passes, in every phase: position, velocity, acceleration, and the deceleration of a stop.
 struct SafetyGateTests {
     /// Two arm joints, one claw.
-    static func gate(
-        hold: Duration = .milliseconds(500),
-        linkHold: Duration? = nil,
-        acceleration: Float = .infinity
-    ) -> SafetyGate {
+    static func gate(acceleration: Float = .infinity, frozen: Set<Int> = []) -> SafetyGate {
         SafetyGate(
             limits: .init(
                 minimum: [-1, -1, 0],
@@ -19,28 +15,22 @@ struct SafetyGateTests {
                 acceleration: [acceleration, acceleration, .infinity],
                 firstActionTolerance: 0.3,
                 arms: 0..<2,
-                hold: hold,
-                linkHold: linkHold
-            )
+                hold: .milliseconds(500)
+            ),
+            tick: .milliseconds(10),
+            frozen: frozen
         )
-    }
-
-    private let fresh = SafetyGate.Input(stateAge: .milliseconds(2))
-
-    @Test func isSilentUntilStarted() {
-        var gate = Self.gate()
-        #expect(gate.ticked(planned: [0, 0, 0], fresh) == .silent)
     }
 
     @Test func clampsPositionAndVelocityAndSaysWhich() {
         var gate = Self.gate()
         gate.started(at: [0, 0, 0])
-        #expect(gate.ticked(planned: [0.01, 0, 50], fresh) == .follow([]))
+        #expect(gate.followed([0.01, 0, 50], elapsed: 1) == [])
         #expect(gate.output == [0.01, 0, 50])
-        #expect(gate.ticked(planned: [0.5, 0, 50], fresh) == .follow(.velocity))
+        #expect(gate.followed([0.5, 0, 50], elapsed: 1) == .velocity)
         #expect(abs(gate.output[0] - 0.03) < 1e-6)
-        for _ in 0..<200 { _ = gate.ticked(planned: [3, 0, 130], fresh) }
-        #expect(gate.ticked(planned: [3, 0, 130], fresh) == .follow(.position))
+        for _ in 0..<200 { _ = gate.followed([3, 0, 130], elapsed: 1) }
+        #expect(gate.followed([3, 0, 130], elapsed: 1) == .position)
         #expect(gate.output == [1, 0, 100])
     }
 
@@ -48,11 +38,11 @@ struct SafetyGateTests {
         var gate = Self.gate(acceleration: 20)
         gate.started(at: [0, 0, 0])
         // From rest 20 rad/s² allow 2 mm-rad in the first tick.
-        #expect(gate.ticked(planned: [0.1, 0, 0], fresh) == .follow(.acceleration))
+        #expect(gate.followed([0.1, 0, 0], elapsed: 1) == .acceleration)
         #expect(abs(gate.output[0] - 0.002) < 1e-6)
         var largest: Float = 0
         for _ in 0..<60 {
-            _ = gate.ticked(planned: [0.1, 0, 0], fresh)
+            _ = gate.followed([0.1, 0, 0], elapsed: 1)
             largest = max(largest, gate.output[0])
         }
         #expect(gate.output[0] == 0.1)
@@ -68,7 +58,7 @@ struct SafetyGateTests {
             // Up to 1 rad/s within half a second, then back: 2 rad/s².
             let speed = tick < 50 ? Float(tick) / 50 : tick < 100 ? Float(100 - tick) / 50 : 0
             position += speed * 0.01
-            #expect(gate.ticked(planned: [position, 0, 0], fresh) == .follow([]), "tick \(tick)")
+            #expect(gate.followed([position, 0, 0], elapsed: 1) == [], "tick \(tick)")
             #expect(abs(gate.output[0] - position) < 1e-5)
         }
     }
@@ -76,124 +66,80 @@ struct SafetyGateTests {
     @Test func clawNoiseIsNoSafetyEvent() {
         var gate = Self.gate()
         gate.started(at: [0, 0, 0])
-        #expect(gate.ticked(planned: [0, 0, -0.8], fresh) == .follow([]))
+        #expect(gate.followed([0, 0, -0.8], elapsed: 1) == [])
         #expect(gate.output[2] == 0)
     }
 
     @Test func aMissedCycleMayMoveTwiceAsFar() {
         var gate = Self.gate()
         gate.started(at: [0, 0, 0])
-        _ = gate.ticked(planned: [0.5, 0, 0], .init(elapsedTicks: 2))
+        _ = gate.followed([0.5, 0, 0], elapsed: 2)
         #expect(abs(gate.output[0] - 0.04) < 1e-6)
     }
 
     @Test func refusesAFirstActionFarFromThePose() {
-        var gate = Self.gate()
-        gate.started(at: [0, 0, 0])
+        let gate = Self.gate()
         let near: [Float] = [0.29, 0, 100]
         #expect(gate.firstActionArrived({ near[$0] }, measured: [0, 0, 0]) == nil)
         let far: [Float] = [0, -0.5, 0]
-        #expect(gate.firstActionArrived({ far[$0] }, measured: [0, 0, 0], checking: { $0 != 1 }) == nil, "frozen")
+        #expect(Self.gate(frozen: [1]).firstActionArrived({ far[$0] }, measured: [0, 0, 0]) == nil, "frozen")
         let fault = gate.firstActionArrived({ far[$0] }, measured: [0, 0, 0])
         #expect(fault == .farFromPose(dimension: 1, distance: 0.5))
-        #expect(gate.ticked(planned: [0, 0, 0], fresh) == .silent)
     }
 
-    @Test func aTargetThatIsNoNumberStopsTheRobotGently() {
+    @Test func aBrakeSlowsDownInALineAndStandsThere() {
         var gate = Self.gate()
-        gate.started(at: [0, 0, 0])
-        for index in 1...20 { _ = gate.ticked(planned: [0.01 * Float(index), 0, 0], fresh) }
+        gate.started(at: [0, 0, 30])
+        for index in 1...20 { _ = gate.followed([0.02 * Float(index), 0, 80], elapsed: 1) }
+        gate.brakeBegan()
         var previous = gate.output[0]
-        var step: Float = 0.0101
-        var verdict = gate.ticked(planned: [.nan, 0, 0], fresh)
+        var step: Float = 0.0201
         var ticks = 0
-        while verdict == .stopping {
+        while !gate.braked(elapsed: 1), ticks < 100 {
             let moved = gate.output[0] - previous
             #expect(moved >= -1e-6 && moved <= step, "speed only falls")
-            #expect(gate.output.allSatisfy { $0.isFinite })
-            step = moved + 1e-6
-            previous = gate.output[0]
-            verdict = gate.ticked(planned: [.nan, 0, 0], fresh)
+            (previous, step) = (gate.output[0], moved + 1e-6)
             ticks += 1
         }
-        #expect(verdict == .silent)
-        #expect((20...30).contains(ticks))
-        #expect(gate.fault == .notFinite(dimension: 0))
+        #expect((28...30).contains(ticks), "0.3 s: \(ticks)")
+        #expect(gate.output[0] < 0.4 + 0.31, "half of 2 rad/s for 0.3 s")
+        #expect(gate.output[2] == 80, "claws as they are")
+        let rest = gate.output
+        for _ in 0..<50 { gate.stood(elapsed: 1) }
+        #expect(gate.output == rest && !gate.isMoving)
     }
 
-    @Test func holdsThenStopsWhenNothingIsLeft() {
-        var gate = Self.gate(hold: .milliseconds(100))
-        gate.started(at: [0, 0, 0])
-        _ = gate.ticked(planned: [0.01, 0, 7], fresh)
-        for _ in 0..<10 {
-            #expect(gate.ticked(planned: nil, fresh) == .hold(.nothingPlanned))
-            #expect(gate.output == [0.01, 0, 7], "holding never improvises")
+    @Test func aTargetThatIsNoNumberIsNamed() {
+        #expect(Self.gate().targetChosen([0, .nan, 0]) == .notFinite(dimension: 1))
+        #expect(Self.gate().targetChosen([0, 1, 0]) == nil)
+    }
+
+    @Test func frozenDimensionsStayInEveryMotion() {
+        var gate = Self.gate(frozen: [0, 2])
+        gate.started(at: [0.2, 0, 7])
+        for _ in 0..<20 { _ = gate.followed([0.9, 0.3, 100], elapsed: 1) }
+        gate.yielded(to: [-1, -1, -1], elapsed: 1)
+        gate.brakeBegan()
+        while !gate.braked(elapsed: 1) {}
+        #expect(gate.output[0] == 0.2 && gate.output[2] == 7 && gate.output[1] != 0)
+    }
+
+    @Test func aYieldingArmComesBackWithinTheLimits() {
+        var gate = Self.gate(acceleration: 20)
+        gate.started(at: [0.5, 0, 0])
+        for _ in 0..<200 {
+            let before = gate.output[0]
+            gate.yielded(to: [-0.4, 0, 50], elapsed: 1)
+            #expect(abs(gate.output[0] - before) <= 0.0201)
         }
-        #expect(gate.ticked(planned: nil, fresh) == .silent)
-        #expect(gate.fault == .starved)
+        #expect(abs(gate.output[0] + 0.4) < 1e-4 && gate.output[2] == 0)
     }
 
-    @Test func aLostLinkIsHeldLonger() {
-        var gate = Self.gate(hold: .milliseconds(50), linkHold: .milliseconds(200))
-        gate.started(at: [0, 0, 0])
-        var lost = fresh
-        lost.isLinkLost = true
-        for _ in 0..<20 { #expect(gate.ticked(planned: nil, lost) == .hold(.nothingPlanned)) }
-        #expect(gate.ticked(planned: nil, lost) == .silent)
-        #expect(gate.fault == .linkLost)
-    }
-
-    @Test func aNewActionEndsTheHold() {
-        var gate = Self.gate(hold: .milliseconds(100))
-        gate.started(at: [0, 0, 0])
-        for _ in 0..<5 {
-            for _ in 0..<9 { _ = gate.ticked(planned: nil, fresh) }
-            #expect(gate.ticked(planned: [0, 0, 0], fresh) == .follow([]))
-        }
-        #expect(gate.fault == nil)
-    }
-
-    @Test func staleJointStateCountsAsNothingToExecute() {
-        var gate = Self.gate(hold: .milliseconds(100))
-        gate.started(at: [0, 0, 0])
-        _ = gate.ticked(planned: [0.01, 0, 0], fresh)
-        #expect(gate.ticked(planned: [0.02, 0, 0], .init(stateAge: .milliseconds(300))) == .hold(.staleState))
-        #expect(gate.output[0] == 0.01)
-        var verdict = SafetyGate.Verdict.silent
-        for _ in 0..<10 { verdict = gate.ticked(planned: [0.02, 0, 0], .init(stateAge: nil)) }
-        #expect(verdict == .silent)
-        #expect(gate.fault == .blind)
-    }
-
-    @Test func aStaleActionIsNotExecuted() {
-        var gate = Self.gate()
-        gate.started(at: [0, 0, 0])
-        let old = SafetyGate.Input(actionAge: .milliseconds(3001))
-        #expect(gate.ticked(planned: [0.01, 0, 0], old) == .hold(.staleAction))
-        #expect(gate.output[0] == 0)
-        #expect(gate.ticked(planned: [0.01, 0, 0], .init(actionAge: .milliseconds(3000))) == .follow([]))
-    }
-
-    @Test func aClockJumpHoldsInsteadOfLeaping() {
-        var gate = Self.gate(hold: .milliseconds(500))
-        gate.started(at: [0, 0, 0])
-        #expect(gate.ticked(planned: [0.5, 0, 0], .init(elapsedTicks: 500)) == .hold(.clockJump))
-        #expect(gate.output[0] == 0)
-        #expect(gate.ticked(planned: [0.01, 0, 0], fresh) == .follow([]), "five lost seconds are not a starved robot")
-    }
-
-    @Test func aPauseStandsAndGoesOn() {
-        var gate = Self.gate(hold: .milliseconds(50), acceleration: 20)
-        gate.started(at: [0, 0, 0])
-        for index in 1...20 { _ = gate.ticked(planned: [0.002 * Float(index), 0, 0], fresh) }
-        gate.pauseRequested()
-        for _ in 0..<100 { #expect(gate.ticked(planned: [1, 0, 0], fresh) == .hold(.paused)) }
-        #expect(abs(gate.output[0] - 0.04) < 1e-4, "it stands where the plan had come to")
-        gate.resumeRequested()
-        #expect(gate.ticked(planned: [0.041, 0, 0], fresh) == .follow([]))
-        gate.pauseRequested()
-        gate.stopRequested()
-        #expect(gate.ticked(planned: nil, fresh) == .stopping)
+    @Test func aPoseThatTheArmCannotHaveIsNamed() {
+        let gate = Self.gate()
+        #expect(gate.poseMeasured([0.9, -1.05, 400]) == nil)
+        #expect(gate.poseMeasured([46, 0, 0]) == .impossiblePose(dimension: 0, value: 46))
+        #expect(gate.poseMeasured([0, .nan, 0]) != nil)
     }
 
     /// Random plans, against the limits themselves and against a gate without an acceleration limit.
@@ -201,7 +147,7 @@ struct SafetyGateTests {
     func neverExceedsALimit(seed: UInt64) {
         var random = SplitMix(state: seed)
         let acceleration: Float = Bool.random(using: &random) ? .infinity : Float.random(in: 5...100, using: &random)
-        var gate = Self.gate(hold: .seconds(100), acceleration: acceleration)
+        var gate = Self.gate(acceleration: acceleration)
         var reference = ReferenceGate()
         gate.started(at: [0, 0, 0])
         var target: [Float] = [0, 0, 0]
@@ -212,7 +158,7 @@ struct SafetyGateTests {
                 target = [Float.random(in: -1.5...1.5, using: &random), 0, Float.random(in: -10...110, using: &random)]
             }
             let isMissing = Int.random(in: 0..<10, using: &random) == 0
-            _ = gate.ticked(planned: isMissing ? nil : target, fresh)
+            if isMissing { gate.stood(elapsed: 1) } else { _ = gate.followed(target, elapsed: 1) }
             if !isMissing { reference.target = target[0] }
             reference.tick()
             let step = gate.output[0] - last[0]
@@ -229,7 +175,7 @@ struct SafetyGateTests {
             lastStep = step
         }
         // Left alone, it arrives.
-        for _ in 0..<300 { _ = gate.ticked(planned: target, fresh) }
+        for _ in 0..<300 { _ = gate.followed(target, elapsed: 1) }
         #expect(abs(gate.output[0] - min(max(target[0], -1), 1)) < 1e-4, "seed \(seed)")
     }
 

@@ -67,16 +67,19 @@ struct UplinkPartsTests {
     }
 
     @Test func operatorsLines() {
-        let desk = OperatorDesk()
+        let orders = OrderInbox()
+        let desk = OperatorDesk(orders: orders)
         desk.typed("n box slipped")
         desk.typed("N twice")
         desk.typed("z")
         #expect(desk.take() == nil)
         desk.typed(" S ")
         desk.wished(.retry, by: "service")
-        let wish = desk.take()
-        #expect(wish?.wish == .retry && wish?.origin == "service", "the newest wish counts")
-        #expect(desk.take() == nil)
+        #expect(orders.take().orders == [Orders(.success), Orders(.retry)], "the control thread hears of it first")
+        #expect(orders.take().orders == [])
+        let wishes = [desk.take(), desk.take()]
+        #expect(wishes.map { $0?.wish } == [.success, .retry] && wishes.map { $0?.origin } == ["key", "service"])
+        #expect(desk.take() == nil && desk.origin(of: .retry) == "service" && desk.origin(of: .interrupt) == "signal")
         #expect(desk.takeNotes() == "box slipped; twice")
         #expect(desk.takeApproval() == false)
         desk.typed("")

@@ -7,7 +7,6 @@ import Logging
 import ROS1
 import ServiceLifecycle
 import Synchronization
-import UnixSignals
 
 /// One run of the agent from the first connection to the last acknowledged record.
 ///
@@ -30,6 +29,9 @@ package struct AgentRun: Sendable {
     private let notifier: ServiceNotifier
 
     private let reports: ReportCollection?
+    private let orders = OrderInbox()
+    /// From here on the session machine reads signals; before, they give the start up.
+    private let isDriving = Flag()
 
     /// - Parameter reports: collects what the episodes came to.
     package init(configuration: AgentConfiguration, reports: ReportCollection? = nil) {
@@ -45,7 +47,7 @@ package struct AgentRun: Sendable {
         )
     }
 
-    /// Runs under signal handling: `SIGINT` and `SIGTERM` end the run gracefully.
+    /// Runs under signal handling; what each signal does in each phase is in docs/safety.md.
     package func run() async -> ProcessExit {
         let exit = ExitBox(.failed)
         let group = ServiceGroup(
@@ -56,10 +58,14 @@ package struct AgentRun: Sendable {
                         successTerminationBehavior: .gracefullyShutdownGroup
                     )
                 ],
-                gracefulShutdownSignals: [.sigint, .sigterm],
                 logger: quiet(logger)
             )
         )
+        let signals = SignalOrders { [orders, isDriving] order in
+            orders.post(order)
+            if !isDriving.isSet { Task { await group.triggerGracefulShutdown() } }
+        }
+        defer { signals.cancel() }
         do {
             try await group.run()
         } catch {
@@ -169,6 +175,7 @@ package struct AgentRun: Sendable {
             await spool.append(registration(boot: boot, profile: profile.name))
             let control = try startControl(profile: profile, policy: policy, env: env)
             await notifier.ready("drives the robot")
+            isDriving.set()
             let session = RobotSession(
                 configuration: configuration,
                 policy: policy,
@@ -205,10 +212,9 @@ package struct AgentRun: Sendable {
         let shape = configuration.shape
         // In sync mode a speed limit may stretch a chunk.
         let isStretched = shape.maximumVelocity != nil
-        var options = ControlCore.Options()
-        options.frozen = configuration.frozenArm?.dimensions ?? []
-        options.latch = configuration.clawLatch
-        let core = ControlCore(
+        let isDryRun = configuration.isDryRun
+        let tick = profile.controlPeriod
+        var session = SessionMachine.Configuration(
             queue: ActionQueue.Configuration(
                 dimensions: names.count,
                 claws: profile.claws,
@@ -216,14 +222,21 @@ package struct AgentRun: Sendable {
                 ticksPerRow: shape.ticksPerRow,
                 period: policy.actionPeriod,
                 aggregate: configuration.aggregate,
-                blendTicks: Int(configuration.blend.milliseconds / 10)
+                blendTicks: Int(configuration.blend.nanoseconds / tick.nanoseconds)
             ),
-            limits: SafetyGate.Limits(profile, dimensions: names.count),
-            options: options
+            limits: SafetyGate.Limits(profile, dimensions: names.count, isPublishing: !isDryRun),
+            tick: tick,
+            home: profile.arm.homeRad,
+            homingVelocity: profile.arm.homingVelocityRadS
         )
-        let isDryRun = configuration.isDryRun
+        session.openClaw = profile.claw.open
+        session.frozen = configuration.frozenArm?.dimensions ?? []
+        session.latch = configuration.clawLatch
+        session.maximumVelocity = shape.maximumVelocity
+        session.isAttended = OperatorDesk.hasTerminal
         let control = ControlThread(
-            core: core,
+            machine: SessionMachine(session),
+            orders: orders,
             settings: configuration.realTime,
             logger: logger,
             sense: { env.sense(at: $0, into: &$1) },
@@ -270,6 +283,14 @@ package struct AgentRun: Sendable {
 /// What `RegisterRobot` reports.
 package enum AgentVersion {
     package static let current = "0.1.0"
+}
+
+/// Set once, by one thread; read by others.
+private final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
 }
 
 /// Carries the exit code out of the service group.

@@ -60,20 +60,29 @@ struct BenchCommand: AsyncParsableCommand {
         let sink = Sink()
         let robot = try await commandTopics(of: profile)
         let control = ControlThread(
-            core: ControlCore(
-                queue: .init(dimensions: names.count, claws: profile.claws, maximumRows: 16),
-                limits: SafetyGate.Limits(profile, dimensions: names.count)
+            machine: SessionMachine(
+                .init(
+                    queue: .init(dimensions: names.count, claws: profile.claws, maximumRows: 16),
+                    limits: SafetyGate.Limits(profile, dimensions: names.count),
+                    tick: profile.controlPeriod,
+                    home: profile.arm.homeRad,
+                    homingVelocity: profile.arm.homingVelocityRadS
+                )
             ),
             settings: settings,
             logger: Logger(label: "bench"),
-            sense: { _, inputs in inputs.stateAge = .milliseconds(2) },
+            sense: { _, inputs in
+                inputs.stateAge = .milliseconds(2)
+                inputs.isMeasured = true
+                for index in pose.indices { inputs.measured[index] = pose[index] }
+            },
             publish: { command in
                 sink.took(command)
                 robot?.commands.publish(command)
             }
         )
         try control.start()
-        control.commands.push(.beginEpisode(measured: pose))
+        control.requests.push(.beginEpisode())
         var lateness = Histogram<UInt64>(highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: .three)
         var jitter = lateness
         var previous: Int64?
@@ -84,7 +93,7 @@ struct BenchCommand: AsyncParsableCommand {
         while MonotonicInstant.now() - start < .seconds(seconds) {
             if MonotonicInstant.now() >= nextChunk {
                 id += 1
-                control.commands.push(
+                control.requests.push(
                     .merge(try Self.chunk(id, profile, names: names, pose: pose, clock: control.clock))
                 )
                 nextChunk = nextChunk + .milliseconds(800)
@@ -100,8 +109,8 @@ struct BenchCommand: AsyncParsableCommand {
         }
         let spent = Self.processorSeconds() - cpu
         let counters = control.status.peek()?.counters ?? EpisodeCounters()
-        control.commands.push(.stop)
-        while let phase = control.status.peek()?.phase, phase != .silent, phase != .stopped {
+        control.requests.push(.leave)
+        while let phase = control.status.peek()?.phase, phase != .leaving {
             try await Task.sleep(for: .milliseconds(5))
         }
         control.shutdown()
@@ -179,7 +188,7 @@ struct BenchCommand: AsyncParsableCommand {
         guard let chunk = ActionChunk(names: names, rows: 16, values: values, period: .milliseconds(100)) else {
             throw AgentError(.usage, "the chunk's size is inconsistent")
         }
-        return ChunkArrival(id: id, chunk: chunk, capturedTick: clock.tick(of: .now()) - 10, measured: pose)
+        return ChunkArrival(id: id, chunk: chunk, capturedTick: clock.tick(of: .now()) - 10)
     }
 
     /// Time that all threads of this process have used.

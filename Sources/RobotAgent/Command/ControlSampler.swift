@@ -37,7 +37,7 @@ struct ControlSampler {
 
     /// A sample when a second has passed, with what the gate did meanwhile.
     mutating func sample(
-        _ status: ControlStatus,
+        _ status: SessionStatus,
         episode: String,
         at now: MonotonicInstant
     ) -> (sample: Groot_V1_ControlSample, events: [(name: String, message: String)])? {

@@ -3,7 +3,6 @@ import GrootAPI
 import GrootCore
 import Histogram
 import Logging
-import ServiceLifecycle
 
 /// One episode: scene, home, inference, judgement, record.
 struct EpisodeRunner: Sendable {
@@ -13,7 +12,7 @@ struct EpisodeRunner: Sendable {
         case again
         /// Operator or signal: no further episode.
         case stopped
-        case fault(SafetyGate.Fault)
+        case fault(Fault)
     }
 
     /// How often the runner looks at outcome, keys and limits; not part of the control path.
@@ -21,7 +20,7 @@ struct EpisodeRunner: Sendable {
 
     let session: RobotSession
     let simulator: SimulatorLink?
-    let homing: Homing
+    let steps: SessionSteps
     let desk: OperatorDesk
     let index: Int
     /// What this episode runs with: the session's configuration under the fleet's assignment.
@@ -36,7 +35,7 @@ struct EpisodeRunner: Sendable {
         var tuning = EpisodeTuning()
         // A prefix makes the chunks agree; averaging them again would only delay.
         tuning.aggregate = mode == .rtc ? .latestOnly : configuration.aggregate
-        tuning.blendTicks = Int(configuration.blend.milliseconds / 10)
+        tuning.blendTicks = Int(configuration.blend.nanoseconds / control.clock.tick.nanoseconds)
         tuning.maximumVelocity = configuration.shape.maximumVelocity
         return tuning
     }
@@ -45,9 +44,8 @@ struct EpisodeRunner: Sendable {
         let base = configuration.seed ?? (simulator == nil ? nil : Int64.random(in: 1...1_000_000_000))
         let seed = simulator == nil ? nil : base.map { $0 &+ Int64(index) }
         let previous = try await prepareScene(seed: seed)
-        if !configuration.isDryRun { try await homing.goHome(claws: .open, mustArrive: true) }
-        guard let measured = session.measured else {
-            throw AgentError(.unavailable, "no joint state to start the episode from")
+        if !configuration.isDryRun {
+            try await steps.goHome(opensClaws: session.opensClaws, mustArrive: true)
         }
         desk.clear()
         let recording = session.recorder?.begin(episode: id)
@@ -67,8 +65,7 @@ struct EpisodeRunner: Sendable {
             await session.events.happened(.telemetry, "rtc_unsupported", message, episode: id)
         }
         while control.traces.pop() != nil {}
-        control.commands.push(.beginEpisode(measured: measured, tuning: tuning))
-        try await settled { $0 == .waitingForFirstChunk }
+        try await steps.beginEpisode(tuning)
         let (verdict, isAgain, jitter) = await withTaskGroup(of: Void.self) { group in
             group.addTask { await uplink.run(notBefore: start) }
             let result = await watch(uplink: uplink, id: id, seed: seed, previous: previous, from: start)
@@ -76,9 +73,8 @@ struct EpisodeRunner: Sendable {
             return result
         }
         // The uplink is done: no chunk is merged and no record written after this line.
-        let fault = control.status.peek()?.fault
-        if verdict.outcome == .aborted { await homing.comeToRest() } else { control.commands.push(.endEpisode) }
-        let status = try await settled { ![.following, .waitingForFirstChunk, .stopping, .paused].contains($0) }
+        if verdict.isRunOver { control.requests.push(.leave) }
+        let status = try await steps.endEpisode()
         recording?.end()
         let report = EpisodeReport(
             id: id,
@@ -95,8 +91,8 @@ struct EpisodeRunner: Sendable {
             notes: desk.takeNotes()
         )
         await session.spool.append(report.finishRequest)
-        if let fault {
-            await session.events.happened(.safety, "stopped", "\(fault)", episode: id)
+        if let fault = status.fault {
+            await session.events.happened(.safety, "stopped", session.text(of: fault), episode: id)
             return (report, .fault(fault))
         }
         if isAgain { return (report, .again) }
@@ -106,7 +102,7 @@ struct EpisodeRunner: Sendable {
     /// A new scene in the simulator; streaming pauses because the arms are put back by hand, so to say.
     private func prepareScene(seed: Int64?) async throws -> Int? {
         guard let simulator, let seed, !configuration.isDryRun else { return nil }
-        await homing.comeToRest()
+        try await steps.release()
         let previous = try await simulator.reset(seed: seed, task: configuration.task)
         let reset = MonotonicInstant.now()
         while session.env.newest().map({ $0.capturedAt < reset }) ?? true {
@@ -131,6 +127,7 @@ struct EpisodeRunner: Sendable {
         var line = StatusLine(mode: mode, logger: session.logger)
         var sampler = ControlSampler(startedAt: start)
         var isAgain = false
+        var held: HoldReason?
         while true {
             let now = MonotonicInstant.now()
             while let trace = control.traces.pop() {
@@ -141,8 +138,15 @@ struct EpisodeRunner: Sendable {
                 if status.counters.ticks > 0 { machine.firstActionExecuted(at: now) }
                 // Paused by the operator, or waiting for the operator's word before a chunk.
                 if status.phase == .paused { machine.paused(at: now) } else { machine.resumed(at: now) }
-                if let fault = status.fault {
-                    machine.aborted(reason: "safety gate: \(fault)", by: .agent, at: now)
+                if let end = status.episodeEnd {
+                    isAgain = end == .ordered(.retry)
+                    ended(end, status, &machine, at: now)
+                }
+                if status.hold != held {
+                    held = status.hold
+                    if let held, !held.isEndedByChunk {
+                        await session.events.happened(.safety, held.label, "the arms are held", episode: id)
+                    }
                 }
                 line.update(status: status, tally: uplink.tally, at: now)
                 session.metrics.update(runway: status.runway, spool: await session.spool.waitingCount)
@@ -156,13 +160,8 @@ struct EpisodeRunner: Sendable {
             if let seed, let judged = simulator?.outcome(seed: seed, after: previous) {
                 machine.judged(judged.outcome, reason: judged.reason, by: .simulator, at: now)
             }
-            if let (wish, origin) = desk.take() {
+            while let (wish, origin) = desk.take() {
                 await session.events.happened(.operator, wish.rawValue, origin, episode: id)
-                isAgain = wish == .retry
-                act(on: wish, by: origin, &machine, at: now)
-            }
-            if Task.isShuttingDownGracefully {
-                machine.aborted(reason: "the agent was asked to stop", by: .operator, endsRun: true, at: now)
             }
             if Task.isCancelled {
                 machine.aborted(reason: "the agent was cancelled", by: .agent, endsRun: true, at: now)
@@ -177,35 +176,28 @@ struct EpisodeRunner: Sendable {
         }
     }
 
-    private func act(
-        on wish: OperatorWish,
-        by origin: String,
+    /// What the session machine made of an order or a fault, as the episode's outcome.
+    private func ended(
+        _ end: SessionStatus.EpisodeEnd,
+        _ status: SessionStatus,
         _ machine: inout EpisodeMachine,
         at now: MonotonicInstant
     ) {
-        let reason = "operator's \(origin)"
-        switch wish {
+        guard case .ordered(let order) = end else {
+            let reason = status.fault.map(session.text) ?? "the session machine ended the episode"
+            return machine.aborted(reason: "safety: \(reason)", by: .agent, at: now)
+        }
+        let reason = "operator's \(desk.origin(of: order))"
+        switch order {
         case .success: machine.judged(.success, reason: reason, by: .operator, at: now)
         case .failure: machine.judged(.failure, reason: reason, by: .operator, at: now)
         case .retry: machine.aborted(reason: "\(reason): retry", by: .operator, at: now)
-        case .stop: machine.aborted(reason: reason, by: .operator, at: now)
+        case .stop, .home, .pause, .resume: machine.aborted(reason: reason, by: .operator, at: now)
+        case .interrupt where status.leaveOrder == nil: machine.aborted(reason: reason, by: .operator, at: now)
         case .quit: machine.aborted(reason: reason, by: .operator, endsRun: true, at: now)
-        case .pause:
-            control.commands.push(control.status.peek()?.phase == .paused ? .resume : .pause)
-        case .proceed: break
+        case .interrupt, .terminate, .lostTerminal:
+            machine.aborted(reason: "the agent was asked to stop", by: .operator, endsRun: true, at: now)
         }
-    }
-
-    /// Waits until the control thread has taken a request over.
-    @discardableResult
-    private func settled(_ isReached: (ControlStatus.Phase) -> Bool) async throws -> ControlStatus {
-        let limit = MonotonicInstant.now() + .seconds(2)
-        while MonotonicInstant.now() < limit {
-            if let status = control.status.peek(), isReached(status.phase) { return status }
-            // The counters are wanted even when the run is cancelled.
-            await Task { try? await Task.sleep(for: .milliseconds(2)) }.value
-        }
-        throw AgentError(.safety, "the control thread does not answer")
     }
 
     private func makeUplink(_ id: String, seed: UInt64) -> EpisodeUplink {

@@ -26,7 +26,7 @@ package struct EventLog: Sendable {
     ///   - name: short and from a closed set, e.g. `velocity_limited`.
     ///   - episode: whose event it is; the control plane takes no others.
     package func happened(_ kind: Kind, _ name: String, _ message: String, episode: String) async {
-        let level: Logger.Level = kind == .operator || name == "gateway_back" ? .info : .warning
+        let level: Logger.Level = kind == .operator || name.hasSuffix("_back") ? .info : .warning
         logger.log(level: level, "\(name)", metadata: ["kind": "\(kind.rawValue)", "reason": "\(message)"])
         var event = Groot_V1_Event()
         event.episodeID = episode

@@ -14,7 +14,11 @@ package enum OperatorWish: String, Sendable, CaseIterable {
     case retry
     /// Stand still; once more to go on.
     case pause
-    /// Stop the robot and end the episode; the run goes on.
+    /// Go on after a pause or a stop.
+    case resume
+    /// Drive home, then stand until a person says how to go on.
+    case home
+    /// Stop the robot and end the episode; the arms stand until a person says how to go on.
     case stop
     /// Stop the robot and end the run.
     case quit
@@ -28,36 +32,64 @@ package enum OperatorWish: String, Sendable, CaseIterable {
         case "f": self = .failure
         case "r": self = .retry
         case "p": self = .pause
+        case "g": self = .resume
+        case "h": self = .home
         case "x": self = .stop
         case "q": self = .quit
         case nil: self = .proceed
         default: return nil
         }
     }
+
+    /// What the session machine is told; nil concerns one chunk only.
+    package var order: Order? {
+        switch self {
+        case .success: .success
+        case .failure: .failure
+        case .retry: .retry
+        case .pause: .pause
+        case .resume: .resume
+        case .home: .home
+        case .stop: .stop
+        case .quit: .quit
+        case .proceed: nil
+        }
+    }
 }
 
-/// Collects wishes and notes until the episode runner takes them. Any thread.
+/// Passes wishes on as orders, which the control thread obeys at its next tick, and keeps them and the notes for the
+/// episode's records. Any thread.
 ///
 /// One thread blocks in `readLine` for the rest of the process when standard input is a terminal; services
 /// `/groot_agent_ROBOT/success`, ... (`std_srvs/Trigger`) do the same over ROS.
 package final class OperatorDesk: Sendable {
     private struct State {
-        var wish: OperatorWish?
-        var origin = ""
+        /// Not yet on record, oldest first.
+        var wishes: [(wish: OperatorWish, origin: String)] = []
+        var origins: [Order: String] = [:]
         var notes: [String] = []
         var mayProceed = false
     }
 
+    /// Wishes that wait to be recorded; older ones give way.
+    private static let capacity = 64
+
+    private let orders: OrderInbox
     private let state = Mutex(State())
 
-    package init() {}
+    /// - Parameter orders: where the control thread reads them.
+    package init(orders: OrderInbox) {
+        self.orders = orders
+    }
 
-    /// The newest wish and where it came from; it is then forgotten.
+    /// The oldest wish that is not on record and where it came from.
     package func take() -> (wish: OperatorWish, origin: String)? {
-        state.withLock { state in
-            defer { state.wish = nil }
-            return state.wish.map { ($0, state.origin) }
-        }
+        state.withLock { $0.wishes.isEmpty ? nil : $0.wishes.removeFirst() }
+    }
+
+    /// Where the newest order of this kind came from.
+    package func origin(of order: Order) -> String {
+        state.withLock { $0.origins[order] } ?? "signal"
     }
 
     /// The notes of the episode that ends, joined and fit to be stored.
@@ -68,20 +100,19 @@ package final class OperatorDesk: Sendable {
         }
     }
 
-    /// Forgets what was wished before an episode began.
+    /// Forgets what was noted before an episode began.
     package func clear() {
         state.withLock { $0 = State() }
     }
 
     package func wished(_ wish: OperatorWish, by origin: String) {
+        guard let order = wish.order else { return state.withLock { $0.mayProceed = true } }
         state.withLock { state in
-            if wish == .proceed {
-                state.mayProceed = true
-            } else {
-                state.wish = wish
-                state.origin = origin
-            }
+            state.origins[order] = origin
+            if state.wishes.count == Self.capacity { state.wishes.removeFirst() }
+            state.wishes.append((wish, origin))
         }
+        orders.post(order)
     }
 
     package func noted(_ text: String) {
@@ -107,11 +138,15 @@ package final class OperatorDesk: Sendable {
         }
     }
 
-    /// Reads keys from here on when standard input is a terminal.
+    /// A person may sit at standard input.
+    package static var hasTerminal: Bool { isatty(STDIN_FILENO) == 1 }
+
+    /// Reads keys from here on when standard input is a terminal; its end is an order, too.
     package func listenToKeys() {
-        guard isatty(STDIN_FILENO) == 1 else { return }
+        guard Self.hasTerminal else { return }
         Thread.detachNewThread { [self] in
             while let line = readLine() { typed(line) }
+            orders.post(.lostTerminal)
         }
     }
 

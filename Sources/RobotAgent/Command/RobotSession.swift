@@ -3,7 +3,6 @@ import GrootAPI
 import GrootCore
 import Logging
 import ROS1
-import ServiceLifecycle
 import Synchronization
 
 /// Everything between taking control of a ready robot and handing it back: homing and episodes.
@@ -31,9 +30,15 @@ struct RobotSession: Sendable {
 
     private var profile: RobotProfile { env.profile }
 
-    /// Measured arms and claws, zeros for the base.
-    var measured: [Float]? {
-        env.measuredPose.map { $0 + Array(repeating: 0, count: controlNames.count - $0.count) }
+    /// Whether the claws open on the way to an episode; else they keep their grip.
+    var opensClaws: Bool { profile.claw.opensBetweenEpisodes == true }
+
+    /// A fault in words, joints by name.
+    func text(of fault: Fault) -> String {
+        fault.text(
+            names: profile.arm.commandNames + profile.claw.commandNames,
+            limits: SafetyGate.Limits(profile, dimensions: controlNames.count)
+        )
     }
 
     /// The mode in force under `configuration`.
@@ -53,7 +58,13 @@ struct RobotSession: Sendable {
         let simulator: SimulatorLink? =
             if let extras = profile.simulator { try await SimulatorLink(node: node, extras: extras) } else { nil }
         let guardian = Guardian(logger: logger)
-        let homing = Homing(env: env, control: control, dimensions: controlNames.count, logger: logger)
+        let steps = SessionSteps(
+            env: env,
+            control: control,
+            names: profile.arm.commandNames,
+            frozen: configuration.frozenArm?.dimensions ?? [],
+            logger: logger
+        )
         let result: Result<ProcessExit, any Error>
         do {
             if !configuration.isDryRun {
@@ -61,16 +72,29 @@ struct RobotSession: Sendable {
                 try await modes.takeControl()
             }
             _ = readiness.take()
-            result = .success(try await episodes(simulator: simulator, homing: homing))
+            result = .success(try await episodes(simulator: simulator, steps: steps))
+        } catch let over as SessionOver {
+            result =
+                over.status.fault.map { .failure(AgentError(.safety, "the arms were stopped: \(text(of: $0))")) }
+                ?? .success(.ok)
         } catch {
             result = .failure(error)
         }
         readiness.store("shutting down")
         // Handing back must happen even when this task is cancelled.
-        let failure = await Task { [control, configuration] in
-            await homing.comeToRest()
-            control.shutdown()
-            return configuration.isDryRun ? nil : await guardian.handBack(through: modes)
+        let failure: AgentError? = await Task { [control, configuration] in
+            await steps.leave()
+            defer {
+                control.requests.push(.handedBack)
+                control.shutdown()
+            }
+            if configuration.isDryRun { return nil }
+            if control.status.peek()?.fault == .superseded {
+                // What another process commands is not this one's to hand back.
+                guardian.dismiss()
+                return nil
+            }
+            return await guardian.handBack(through: modes)
         }.value
         if var failure {
             if case .failure(let error) = result { failure.cause = error }
@@ -79,14 +103,14 @@ struct RobotSession: Sendable {
         return try result.get()
     }
 
-    private func episodes(simulator: SimulatorLink?, homing: Homing) async throws -> ProcessExit {
-        let desk = OperatorDesk()
+    private func episodes(simulator: SimulatorLink?, steps: SessionSteps) async throws -> ProcessExit {
+        let desk = OperatorDesk(orders: control.orders)
         desk.listenToKeys()
         try await desk.offerServices(on: node)
         var succeeded = 0
         var index = 0
         while index < configuration.episodes {
-            if Task.isShuttingDownGracefully { break }
+            try await steps.clear()
             let id = UUID().uuidString.lowercased()
             let (configuration, policy) = await assigned(episode: id)
             var session = self
@@ -94,7 +118,7 @@ struct RobotSession: Sendable {
             let runner = EpisodeRunner(
                 session: session,
                 simulator: simulator,
-                homing: homing,
+                steps: steps,
                 desk: desk,
                 index: index,
                 configuration: configuration
@@ -106,13 +130,13 @@ struct RobotSession: Sendable {
             case .completed: index += 1
             case .again: break
             case .stopped: return .ok
-            case .fault(let fault): throw AgentError(.safety, "the safety gate stopped the robot: \(fault)")
+            case .fault(let fault): throw AgentError(.safety, "the arms were stopped: \(text(of: fault))")
             }
             let isLast = index == configuration.episodes
             if !configuration.isDryRun, simulator == nil || isLast {
                 // A box that is still held would fall if the claws opened.
-                let claws = report.verdict.outcome.isSuccess ? Homing.Claws.open : .keep
-                try await homing.goHome(claws: claws, mustArrive: simulator == nil)
+                let opensClaws = opensClaws && report.verdict.outcome.isSuccess
+                try await steps.goHome(opensClaws: opensClaws, mustArrive: simulator == nil)
             }
         }
         return configuration.requiresSuccess && succeeded < configuration.episodes ? .failed : .ok

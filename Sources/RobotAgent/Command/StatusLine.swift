@@ -33,7 +33,7 @@ package struct StatusLine: Sendable {
         self.isTerminal = isTerminal
     }
 
-    package mutating func update(status: ControlStatus, tally: UplinkTally, at now: MonotonicInstant) {
+    package mutating func update(status: SessionStatus, tally: UplinkTally, at now: MonotonicInstant) {
         let starved = status.counters.starvedTicks
         unreported += starved - min(starved, seenStarved)
         seenStarved = starved
@@ -57,7 +57,7 @@ package struct StatusLine: Sendable {
             "Status Summary",
             metadata: [
                 "steps_executed": "\(status.counters.ticks - min(status.counters.ticks, starved))",
-                "runway_ms": "\(status.phase == .waitingForFirstChunk ? 0 : Int(status.runway.milliseconds))",
+                "runway_ms": "\(status.phase == .waiting ? 0 : Int(status.runway.milliseconds))",
                 "chunks": "\(status.counters.chunks)",
                 "failed": "\(tally.failed)",
                 "since_obs_s": "\(age(tally.lastObservation))",
@@ -75,7 +75,7 @@ package struct StatusLine: Sendable {
     }
 
     /// One terminal line: phase, runway as a bar of 100 ms, latency, starvation.
-    package static func text(_ status: ControlStatus, _ tally: UplinkTally) -> String {
+    package static func text(_ status: SessionStatus, _ tally: UplinkTally) -> String {
         let runway = status.phase == .following ? max(0, Int(status.runway.milliseconds)) : 0
         let bar = String(repeating: "#", count: min(20, runway / 100)).padding(
             toLength: 20,
@@ -83,7 +83,7 @@ package struct StatusLine: Sendable {
             startingAt: 0
         )
         let latency = tally.latency(0.5).map { "\(Int($0.milliseconds)) ms" } ?? "-"
-        return "\(status.phase)  [\(bar)] \(runway) ms  chunks \(status.counters.chunks)  latency \(latency)  "
+        return "\(status.phase.rawValue)  [\(bar)] \(runway) ms  chunks \(status.counters.chunks)  latency \(latency)  "
             + "starved \(status.counters.starvedTicks)  failed \(tally.failed)"
     }
 

@@ -1,20 +1,25 @@
 package import GrootCore
 
-/// What the other threads may ask of the control thread.
-package enum ControlCommand: Sendable {
-    /// Move to `goal` and stay there, streaming; starts from the last command or, when silent, from `measured`.
-    case move(id: UInt64, goal: [Float], velocity: Float, measured: [Float])
-    /// Follow chunks from now on. Until the first one arrives the last command is held.
-    case beginEpisode(measured: [Float], tuning: EpisodeTuning = EpisodeTuning())
+/// What the run asks of the session machine: the steps of its episodes. People and signals order instead (`Order`).
+///
+/// A request that the phase has no place for is ignored: whoever asked sees the phase in the status.
+package enum ControlRequest: Sendable {
+    /// Drive home from a standing or silent phase.
+    case home(id: UInt64, opensClaws: Bool)
+    /// Follow chunks from now on. Until the first one arrives the arms stand.
+    case beginEpisode(EpisodeTuning = EpisodeTuning())
     case merge(ChunkArrival)
-    /// Come to rest and forget the plan, but keep streaming.
-    case pause
-    /// Wait for a new first chunk where the robot stands.
-    case resume
-    /// The episode is over: forget the plan, hold the last command.
+    /// Stand until `approved`: a person looks at the next chunk first.
+    case askedApproval
+    case approved
+    /// The episode is over: come to rest, stand.
     case endEpisode
-    /// Bring the robot to rest, then publish nothing any more.
-    case stop
+    /// Command nothing until the next motion: somebody else puts the arms back.
+    case release
+    /// Come to rest, then command nothing any more: the run is over.
+    case leave
+    /// The arms are handed back, or nobody could be told.
+    case handedBack
 }
 
 /// What may differ from episode to episode.
@@ -36,29 +41,30 @@ package struct ChunkArrival: Sendable {
     package var capturedTick: Int64?
     /// Tick of the observation's capture, for the age of what is executed; differs from `capturedTick` in sync mode.
     package var observedTick: Int64?
-    /// Pose at the observation, rad and claws.
-    package var measured: [Float]
 
-    package init(
-        id: UInt64,
-        chunk: ActionChunk,
-        capturedTick: Int64?,
-        observedTick: Int64? = nil,
-        measured: [Float]
-    ) {
+    package init(id: UInt64, chunk: ActionChunk, capturedTick: Int64?, observedTick: Int64? = nil) {
         self.id = id
         self.chunk = chunk
         self.capturedTick = capturedTick
         self.observedTick = observedTick ?? capturedTick
-        self.measured = measured
     }
 }
 
 /// What became of a chunk.
 package struct MergeReport: Sendable, Equatable {
+    package enum Refusal: String, Sendable {
+        /// No episode wants a chunk now.
+        case noEpisode = "the arms do not wait for a chunk"
+        /// It was observed before the arms came to rest, and leads away from where they stand.
+        case observedBefore = "it was observed before the arms came to rest"
+        /// The first-action check refused it.
+        case unfit = "its first action was refused"
+    }
+
     package var id: UInt64
-    /// Nil when no episode was running any more or the gate refused it.
+    /// Nil when it was refused.
     package var result: ActionQueue.MergeResult?
+    package var refusal: Refusal?
     package var runwayAtArrival: Duration
     /// Change of velocity at the merge, the largest over the arm joints, rad/s: the jerk that a viewer sees.
     package var borderStep: Float = 0
@@ -92,30 +98,4 @@ package struct EpisodeCounters: Sendable, Equatable {
     package var ageSum: UInt64 = 0
 
     package init() {}
-}
-
-/// A snapshot of the control thread, stored every tick.
-package struct ControlStatus: Sendable {
-    package enum Phase: Sendable, Equatable {
-        case silent
-        case moving
-        case holding
-        case waitingForFirstChunk
-        case following
-        case paused
-        case stopping
-        case stopped
-    }
-
-    package var phase: Phase
-    package var tick: Int64
-    package var runwayTicks: Int64
-    package var counters: EpisodeCounters
-    /// Last `move` that ended.
-    package var completedMove: UInt64
-    /// Last `move` that was given up because the joint state fell silent.
-    package var abandonedMove: UInt64
-    package var fault: SafetyGate.Fault?
-
-    package var runway: Duration { .milliseconds(10) * Int(runwayTicks) }
 }

@@ -1,34 +1,52 @@
 import GrootCore
 
-/// A straight move in joint space with a minimum-jerk profile: homing before and after an episode.
+/// A straight move in joint space with a minimum-jerk profile: the way home.
 ///
-/// Peak speed of that profile is 1.875 times the average, so the duration follows from the joint that
-/// has furthest to go and its speed limit. Claws step to their goal at once; the claw paces itself.
+/// Peak speed of that profile is 1.875 times the average and peak acceleration 5.7735 times distance by time squared, so the
+/// duration follows from the joint that needs longest. Claws step to their goal at once; the claw paces itself. Owned by the
+/// session machine; its arrays are allocated once and overwritten by the next move.
 package struct MotionPlan: Sendable {
-    package let start: [Float]
-    package let goal: [Float]
-    package let ticks: Int
+    package private(set) var start: [Float]
+    package private(set) var goal: [Float]
+    package private(set) var ticks = 1
+    /// Ticks of it that were executed.
+    package private(set) var index = 0
     private let arms: Range<Int>
+    private let tick: Duration
 
-    /// - Parameter maximumVelocity: rad/s, the same for every arm joint.
-    package init(
-        from start: [Float],
-        to goal: [Float],
-        arms: Range<Int>,
-        maximumVelocity: Float,
-        tick: Duration = .milliseconds(10)
-    ) {
-        self.start = start
-        self.goal = goal
+    package init(dimensions: Int, arms: Range<Int>, tick: Duration) {
+        start = Array(repeating: 0, count: dimensions)
+        goal = start
         self.arms = arms
-        let distance = arms.map { abs(goal[$0] - start[$0]) }.max() ?? 0
-        let seconds = 1.875 * distance / maximumVelocity
-        self.ticks = max(1, Int((seconds / Float(tick.seconds)).rounded(.up)))
+        self.tick = tick
     }
 
-    /// Writes the target of the `index`-th tick, 1 to `ticks`, into `target`.
-    package func sample(_ index: Int, into target: inout [Float]) {
-        let time = Float(min(max(index, 0), ticks)) / Float(ticks)
+    /// What is left at rest: the goal is kept, the way begins at `pose`.
+    ///
+    /// - Parameters:
+    ///   - velocity: rad/s, the same for every arm joint.
+    ///   - acceleration: rad/s² by dimension.
+    package mutating func began(from pose: [Float], velocity: Float, acceleration: [Float]) {
+        var seconds: Float = 0
+        for dimension in start.indices { start[dimension] = pose[dimension] }
+        for dimension in arms {
+            let distance = abs(goal[dimension] - start[dimension])
+            seconds = max(seconds, 1.875 * distance / velocity)
+            seconds = max(seconds, (5.7735 * distance / acceleration[dimension]).squareRoot())
+        }
+        ticks = max(1, Int((seconds / Float(tick.seconds)).rounded(.up)))
+        index = 0
+    }
+
+    package mutating func aimed(at value: Float, dimension: Int) { goal[dimension] = value }
+
+    package mutating func advanced(by elapsed: Int) { index = min(ticks, index + elapsed) }
+
+    package var isOver: Bool { index >= ticks }
+
+    /// Writes the target of the tick that `index` has come to into `target`.
+    package func sample(into target: inout [Float]) {
+        let time = Float(index) / Float(ticks)
         let share = time * time * time * (10 + time * (6 * time - 15))
         for dimension in target.indices {
             target[dimension] =

@@ -1,3 +1,5 @@
+import GrootCore
+
 extension SafetyGate {
     /// What a profile allows. Arms in rad, rad/s, rad/s²; claws 0 to 100.
     package struct Limits: Sendable {
@@ -8,7 +10,7 @@ extension SafetyGate {
         package var velocity: [Float]
         /// Per second squared; infinite where nothing is limited.
         package var acceleration: [Float]
-        /// The first way point of an episode may differ from the measured pose by this much (arms only).
+        /// The first way point after standing may differ from the measured pose by this much (arms only).
         package var firstActionTolerance: Float
         package var arms: Range<Int>
         /// An arm target this far beyond its position limit is the policy's ordinary noise, rad: clamped like any other, and
@@ -16,8 +18,10 @@ extension SafetyGate {
         package var positionNoise: Float
         /// How long the last target is held without a new action before the robot is stopped for good.
         package var hold: Duration
-        /// The same while the gateway is known to be unreachable: long enough for a restart.
+        /// The same while the gateway does not answer: long enough for a restart.
         package var linkHold: Duration
+        /// The same while the gateway says that no worker can serve.
+        package var workersHold: Duration
         /// Joint state older than this counts as "no action": the robot cannot be judged.
         package var staleState: Duration
         /// An action that rests on an observation older than this counts as "no action".
@@ -26,6 +30,16 @@ extension SafetyGate {
         package var jump: Duration
         /// Time over which a moving robot is brought to rest.
         package var stop: Duration
+        /// rad: a joint further than this from its command is elsewhere; nil does not look (nothing is published).
+        package var followingTolerance: Float?
+        /// For how long it must be elsewhere, or push too hard.
+        package var followingTime = Duration.milliseconds(400)
+        /// Nm, one entry per arm joint; empty limits none.
+        package var torque: [Float] = []
+        /// rad: a standing arm nearer than this to its command counts as being there.
+        package var restTolerance: Float = 0.06
+        /// rad: how far outside of its range a joint may read before no motion starts from there.
+        package var poseMargin: Float = 0.1
 
         package init(
             minimum: [Float],
@@ -37,6 +51,7 @@ extension SafetyGate {
             positionNoise: Float = 0,
             hold: Duration,
             linkHold: Duration? = nil,
+            workersHold: Duration? = nil,
             staleState: Duration = .milliseconds(250),
             staleAction: Duration = .milliseconds(3000),
             jump: Duration = .milliseconds(200),
@@ -51,37 +66,12 @@ extension SafetyGate {
             self.positionNoise = positionNoise
             self.hold = hold
             self.linkHold = linkHold ?? hold
+            self.workersHold = workersHold ?? linkHold ?? hold
             self.staleState = staleState
             self.staleAction = staleAction
             self.jump = jump
             self.stop = stop
         }
-    }
-
-    /// Why the robot was stopped or never started. Left by a new episode only.
-    package enum Fault: Equatable, Sendable {
-        case notFinite(dimension: Int)
-        /// The first way point is too far from where the arm is.
-        case farFromPose(dimension: Int, distance: Float)
-        /// Nothing to execute for longer than the hold limit.
-        case starved
-        /// The gateway was unreachable for longer than the link hold limit.
-        case linkLost
-        /// No joint state for longer than the hold limit.
-        case blind
-    }
-
-    /// Why the last target is held. Left as soon as the reason is gone.
-    package enum Hold: Equatable, Sendable {
-        /// The plan has no action for this tick.
-        case nothingPlanned
-        /// The joint state is too old.
-        case staleState
-        /// The action rests on an observation that is too old.
-        case staleAction
-        /// Cycles were missed in one go: the plan belongs to another time.
-        case clockJump
-        case paused
     }
 
     /// Which limits changed the action of a tick.
@@ -95,40 +85,5 @@ extension SafetyGate {
         package static let acceleration = Clamps(rawValue: 4)
         /// Clamped to a position limit by no more than `Limits.positionNoise`.
         package static let positionNoise = Clamps(rawValue: 8)
-    }
-
-    package enum Verdict: Equatable, Sendable {
-        /// Publish `output`, which follows the target within the limits.
-        case follow(Clamps)
-        /// Publish `output`, which stands at (or returns to) the last target.
-        case hold(Hold)
-        /// Publish `output`: the robot is being brought to rest.
-        case stopping
-        /// Publish nothing any more.
-        case silent
-    }
-
-    /// What one tick knows.
-    package struct Input: Sendable {
-        /// Control cycles since the last call, missed ones included; at least 1.
-        package var elapsedTicks: Int
-        /// Age of the newest joint state; nil when there never was one.
-        package var stateAge: Duration?
-        /// Age of the observation that the action rests on; nil when unknown or not applicable.
-        package var actionAge: Duration?
-        /// The gateway does not answer.
-        package var isLinkLost: Bool
-
-        package init(
-            elapsedTicks: Int = 1,
-            stateAge: Duration? = .zero,
-            actionAge: Duration? = nil,
-            isLinkLost: Bool = false
-        ) {
-            self.elapsedTicks = elapsedTicks
-            self.stateAge = stateAge
-            self.actionAge = actionAge
-            self.isLinkLost = isLinkLost
-        }
     }
 }

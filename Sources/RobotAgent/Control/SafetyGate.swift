@@ -1,177 +1,88 @@
 import GrootCore
 
-/// What stands between the plan and the robot: the last place where a command can be changed or stopped.
+/// What every command passes: the last place where it can be changed. Homing, episodes, stops and holds alike.
 ///
-/// Its truth table is in docs/safety.md; `SafetyGateTests` compares it with a slow reference model. Units:
-/// rad and rad/s for arm joints, 0 to 100 for claws. Pure and owned by the control thread; every array is
-/// allocated at construction.
+/// Knows limits and nothing of phases: what is wanted at a tick is the session machine's decision. `SafetyGateTests` compares
+/// it with a slow reference model. Units: rad and rad/s for arm joints, 0 to 100 for claws. Pure and owned by the control
+/// thread; every array is allocated at construction.
 package struct SafetyGate: Sendable {
-    private enum State: Equatable, Sendable {
-        case idle
-        case following
-        case paused
-        case stopping(ticksLeft: Int)
-        case stopped
-    }
-
     package let limits: Limits
     /// rad/s for the arms on top of the limits.
     package var velocityCap: Float = .infinity
     /// The command to publish.
     package private(set) var output: [Float]
-    package private(set) var fault: Fault?
     private let tick: Duration
-    private var state = State.idle
+    /// Dimensions that stay where they were when streaming began, in every phase.
+    private let isFrozen: [Bool]
     /// Change of the last command per tick.
     private var step: [Float]
     /// What the output follows or stands at: the last accepted target.
     private var target: [Float]
-    private var heldTicks = 0
+    private var brakeTicks = 0
 
-    package init(limits: Limits, tick: Duration = .milliseconds(10)) {
+    /// - Parameter tick: time between two control cycles.
+    package init(limits: Limits, tick: Duration, frozen: Set<Int> = []) {
         self.limits = limits
         self.tick = tick
         self.output = Array(repeating: 0, count: limits.minimum.count)
         self.step = output
         self.target = output
+        self.isFrozen = output.indices.map(frozen.contains)
     }
 
-    package var isStopped: Bool { state == .stopped }
+    /// Ticks of a whole deceleration.
+    package var stopTicks: Int { max(1, Int(limits.stop.nanoseconds / tick.nanoseconds)) }
 
-    /// Starts to follow from `pose`, standing still.
+    package var isMoving: Bool {
+        for index in limits.arms where step[index] != 0 { return true }
+        return false
+    }
+
+    package func isFrozen(_ dimension: Int) -> Bool { isFrozen[dimension] }
+
+    /// Begins to command from `pose`, standing still. What is frozen stays here; what lies outside of the limits does not.
     package mutating func started(at pose: [Float]) {
         for index in output.indices {
-            output[index] = pose[index]
-            target[index] = pose[index]
+            output[index] = min(max(pose[index], limits.minimum[index]), limits.maximum[index])
+            target[index] = output[index]
             step[index] = 0
         }
-        fault = nil
-        heldTicks = 0
-        state = .following
     }
 
-    /// Judges the first way point of an episode; a refusal stops the gate before anything was published.
-    package mutating func firstActionArrived(
-        _ value: (Int) -> Float,
-        measured pose: [Float],
-        checking isChecked: (Int) -> Bool = { _ in true }
-    ) -> Fault? {
-        for dimension in limits.arms where isChecked(dimension) {
-            guard value(dimension).isFinite else { return refused(.notFinite(dimension: dimension)) }
+    /// Whether a measured pose can be one of this arm, within a margin for encoders.
+    package func poseMeasured(_ pose: [Float]) -> Fault? {
+        for index in limits.arms {
+            let value = pose[index]
+            let isInside =
+                value >= limits.minimum[index] - limits.poseMargin && value <= limits.maximum[index] + limits.poseMargin
+            if !isInside { return .impossiblePose(dimension: index, value: value) }
+        }
+        return nil
+    }
+
+    /// Judges the first way point after standing, before anything of it is published.
+    package func firstActionArrived(_ value: (Int) -> Float, measured pose: [Float]) -> Fault? {
+        for dimension in limits.arms where !isFrozen[dimension] {
+            guard value(dimension).isFinite else { return .notFinite(dimension: dimension) }
             let distance = abs(value(dimension) - pose[dimension])
             guard distance <= limits.firstActionTolerance else {
-                return refused(.farFromPose(dimension: dimension, distance: distance))
+                return .farFromPose(dimension: dimension, distance: distance)
             }
         }
         return nil
     }
 
-    /// One control tick. `planned` is nil when there is nothing to execute.
-    package mutating func ticked(planned: [Float]?, _ input: Input) -> Verdict {
-        switch state {
-        case .idle, .stopped: return .silent
-        case .stopping(let left): return slowDown(left, input.elapsedTicks)
-        case .paused:
-            stand(input.elapsedTicks)
-            return .hold(.paused)
-        case .following: break
-        }
-        if let reason = holdReason(planned, input) { return hold(reason, input) }
-        guard let planned else { return hold(.nothingPlanned, input) }
-        for index in planned.indices where !planned[index].isFinite {
-            return fail(.notFinite(dimension: index), input.elapsedTicks)
-        }
-        heldTicks = 0
-        return .follow(follow(planned, input.elapsedTicks))
-    }
-
-    /// The operator wants the robot to stand still, ready to go on.
-    package mutating func pauseRequested() {
-        if state == .following { state = .paused }
-    }
-
-    package mutating func resumeRequested() {
-        guard state == .paused else { return }
-        heldTicks = 0
-        state = .following
-    }
-
-    /// Brings a moving robot to rest and then falls silent.
-    package mutating func stopRequested() {
-        switch state {
-        case .following, .paused: state = .stopping(ticksLeft: stopTicks)
-        case .idle: state = .stopped
-        case .stopping, .stopped: break
-        }
-    }
-
-    /// Falls silent at once: the episode is over and the robot stands.
-    package mutating func finished() {
-        state = .idle
-    }
-
-    private var stopTicks: Int { max(1, Int(limits.stop.nanoseconds / tick.nanoseconds)) }
-
-    private func holdReason(_ planned: [Float]?, _ input: Input) -> Hold? {
-        if tick * input.elapsedTicks > limits.jump { return .clockJump }
-        guard let stateAge = input.stateAge, stateAge <= limits.staleState else { return .staleState }
-        guard planned != nil else { return .nothingPlanned }
-        if let age = input.actionAge, age > limits.staleAction { return .staleAction }
+    /// The first target that is not a number.
+    package func targetChosen(_ planned: [Float]) -> Fault? {
+        for index in planned.indices where !planned[index].isFinite { return .notFinite(dimension: index) }
         return nil
     }
 
-    private mutating func hold(_ reason: Hold, _ input: Input) -> Verdict {
-        // A jump says nothing about how long the robot had no action: it counts once.
-        heldTicks += reason == .clockJump ? 1 : input.elapsedTicks
-        let isLinkLost = input.isLinkLost && reason != .staleState
-        if tick * heldTicks > (isLinkLost ? limits.linkHold : limits.hold) {
-            let fault: Fault = reason == .staleState ? .blind : isLinkLost ? .linkLost : .starved
-            return fail(fault, input.elapsedTicks)
-        }
-        stand(reason == .clockJump ? 1 : input.elapsedTicks)
-        return .hold(reason)
-    }
-
-    private mutating func refused(_ fault: Fault) -> Fault {
-        self.fault = fault
-        state = .stopped
-        return fault
-    }
-
-    private mutating func fail(_ fault: Fault, _ elapsedTicks: Int) -> Verdict {
-        self.fault = fault
-        let isMoving = limits.arms.contains { step[$0] != 0 }
-        guard isMoving else {
-            state = .stopped
-            return .silent
-        }
-        return slowDown(stopTicks, elapsedTicks)
-    }
-
-    private mutating func slowDown(_ ticksLeft: Int, _ elapsedTicks: Int) -> Verdict {
-        let left = ticksLeft - elapsedTicks
-        guard left > 0 else {
-            state = .stopped
-            return .silent
-        }
-        state = .stopping(ticksLeft: left)
-        let share = Float(left) / Float(stopTicks)
-        for index in limits.arms {
-            let next = output[index] + step[index] * share
-            output[index] = min(max(next, limits.minimum[index]), limits.maximum[index])
-        }
-        return .stopping
-    }
-}
-
-// MARK: Following within the limits
-
-extension SafetyGate {
-    /// Accepts a new target and moves the output towards it.
-    private mutating func follow(_ planned: [Float], _ elapsedTicks: Int) -> Clamps {
+    /// Accepts a finite target and moves the output towards it.
+    package mutating func followed(_ planned: [Float], elapsed: Int) -> Clamps {
         var clamps: Clamps = []
-        let ticks = Float(max(1, elapsedTicks))
-        for index in planned.indices {
+        let ticks = Float(max(1, elapsed))
+        for index in planned.indices where !isFrozen[index] {
             let inside = min(max(planned[index], limits.minimum[index]), limits.maximum[index])
             let excess = abs(planned[index] - inside)
             var changed: Clamps = excess == 0 ? [] : excess > limits.positionNoise ? .position : .positionNoise
@@ -184,11 +95,56 @@ extension SafetyGate {
     }
 
     /// Comes to stand at the last target.
-    private mutating func stand(_ elapsedTicks: Int) {
-        let ticks = Float(max(1, elapsedTicks))
-        for index in output.indices { _ = advance(index, to: target[index], targetStep: 0, ticks) }
+    package mutating func stood(elapsed: Int) {
+        let ticks = Float(max(1, elapsed))
+        for index in output.indices where !isFrozen[index] {
+            _ = advance(index, to: target[index], targetStep: 0, ticks)
+        }
     }
 
+    /// Comes to stand where the arms are measured; claws stay.
+    package mutating func yielded(to pose: [Float], elapsed: Int) {
+        let ticks = Float(max(1, elapsed))
+        for index in limits.arms where !isFrozen[index] {
+            target[index] = min(max(pose[index], limits.minimum[index]), limits.maximum[index])
+            _ = advance(index, to: target[index], targetStep: 0, ticks)
+        }
+    }
+
+    /// Stands here: at rest already, whatever the last target was.
+    package mutating func halted() {
+        for index in output.indices {
+            target[index] = output[index]
+            step[index] = 0
+        }
+        brakeTicks = 0
+    }
+
+    /// A deceleration begins.
+    package mutating func brakeBegan() { brakeTicks = isMoving ? stopTicks : 0 }
+
+    /// One cycle of a deceleration, claws as they are.
+    ///
+    /// - Returns: true once the arms stand; they then stand here, not at the last target.
+    package mutating func braked(elapsed: Int) -> Bool {
+        let left = max(0, brakeTicks - elapsed)
+        // The speed falls in a line from what it was.
+        let share = brakeTicks > 0 ? Float(left) / Float(brakeTicks) : 0
+        brakeTicks = left
+        for index in limits.arms where !isFrozen[index] {
+            step[index] = left > 0 ? step[index] * share : 0
+            let next = min(max(output[index] + step[index], limits.minimum[index]), limits.maximum[index])
+            output[index] = next
+        }
+        guard left == 0 else { return false }
+        halted()
+        return true
+    }
+}
+
+// MARK: Within the limits
+
+extension SafetyGate {
     /// Moves one dimension by one cycle of `ticks` ticks.
     ///
     /// Follows exactly when the limits allow it. After a limit has held it back it catches up no faster than

@@ -4,13 +4,14 @@ package import GrootCore
 package import Logging
 package import Synchronization
 
-/// Turns instants into control ticks and back: tick `k` is due at `epoch + k * 10 ms`.
+/// Turns instants into control ticks and back: tick `k` is due at `epoch + k * tick`.
 package struct ControlClock: Sendable {
     package let epoch: MonotonicInstant
-    package let tick: Duration = .milliseconds(10)
+    package let tick: Duration
 
-    package init(epoch: MonotonicInstant) {
+    package init(epoch: MonotonicInstant, tick: Duration) {
         self.epoch = epoch
+        self.tick = tick
     }
 
     /// The tick nearest to `instant`.
@@ -31,9 +32,9 @@ package struct TickTrace: Sendable {
     package var isPublishing: Bool
 }
 
-/// The 100 Hz control thread: absolute deadlines, first-in-first-out scheduling when the system grants it.
+/// The control thread: absolute deadlines, first-in-first-out scheduling when the system grants it.
 ///
-/// Owns `ControlCore`. Talks to the rest of the process only through `commands`, `merges`, `status`, `board`
+/// Owns `SessionMachine`. Talks to the rest of the process only through `orders`, `requests`, `merges`, `status`, `board`
 /// and `traces`. `publish` writes the command to the robot's sockets on this thread, so that nothing else has to be
 /// scheduled before it leaves; neither it nor anything else here allocates or waits (`AllocationSerialTests`). Missed
 /// cycles are skipped, never run late in a burst.
@@ -44,15 +45,17 @@ package final class ControlThread: Sendable {
     package typealias Sense = @Sendable (MonotonicInstant, inout ControlInputs) -> Void
 
     /// Requests that wait for the next tick.
-    package static let commandCapacity = 64
+    package static let requestCapacity = 64
     /// Ticks whose trace waits to be read: ten seconds.
     package static let traceCapacity = 1000
     package static let name = "groot-control"
 
     package let clock: ControlClock
-    package let commands = BoundedRing<ControlCommand>(capacity: commandCapacity)
-    package let merges = BoundedRing<MergeReport>(capacity: commandCapacity)
-    package let status = LatestValue<ControlStatus>()
+    /// What people and the system order; obeyed at the next tick, in every phase.
+    package let orders: OrderInbox
+    package let requests = BoundedRing<ControlRequest>(capacity: requestCapacity)
+    package let merges = BoundedRing<MergeReport>(capacity: requestCapacity)
+    package let status = LatestValue<SessionStatus>()
     package let traces = BoundedRing<TickTrace>(capacity: traceCapacity)
     package let board: PlanBoard
     /// Set by the uplink.
@@ -63,23 +66,25 @@ package final class ControlThread: Sendable {
     private let sense: Sense
     private let settings: RealTimeSettings
     private let logger: Logger
-    private let initialCore: ControlCore
+    private let initial: SessionMachine
 
     package init(
-        core: ControlCore,
+        machine: SessionMachine,
+        orders: OrderInbox = OrderInbox(),
         settings: RealTimeSettings = RealTimeSettings(),
         logger: Logger,
         sense: @escaping Sense,
         publish: @escaping Publish
     ) {
-        self.clock = ControlClock(epoch: .now())
-        self.initialCore = core
+        self.clock = ControlClock(epoch: .now(), tick: machine.tick)
+        self.initial = machine
+        self.orders = orders
         self.settings = settings
-        self.board = PlanBoard(for: core.queue.configuration)
+        self.board = PlanBoard(for: machine.queue.configuration)
         self.logger = logger
         self.sense = sense
         self.publish = publish
-        status.store(core.status(at: 0))
+        status.store(machine.status(at: 0))
     }
 
     package func start() throws(AgentError) {
@@ -91,7 +96,7 @@ package final class ControlThread: Sendable {
         }
     }
 
-    /// Ends the thread after its current tick. The owner first asks for `.stop` and waits until it is silent.
+    /// Ends the thread after its current tick. The owner first asks for `.leave` and waits until it is silent.
     package func shutdown() {
         isStopping.store(true, ordering: .releasing)
     }
@@ -100,9 +105,9 @@ package final class ControlThread: Sendable {
 
     private func run() {
         RealTimeThread.elevate(settings, logger: logger)
-        var core = initialCore
-        var planVersion = core.planVersion
-        var inputs = ControlInputs(dimensions: core.command.count, arms: core.arms)
+        var machine = initial
+        var planVersion = machine.planVersion
+        var inputs = ControlInputs(dimensions: machine.command.count, arms: machine.arms)
         let toSystemClock = Self.systemNanoseconds() - MonotonicInstant.now().nanoseconds
         var tick = clock.tick(of: .now()) + 1
         var previous = tick - 1
@@ -112,28 +117,25 @@ package final class ControlThread: Sendable {
             let lateness = (now - clock.instant(of: tick)).nanoseconds
             let late = lateness / clock.tick.nanoseconds
             if late > 0 { tick += late }
-            while let command = commands.pop() {
-                let report = core.received(command, at: tick)
-                if core.planVersion != planVersion {
-                    board.store(core.queue)
-                    planVersion = core.planVersion
+            sense(now, &inputs)
+            inputs.link = link.load(ordering: .relaxed)
+            let (ordered, interrupts) = orders.take()
+            machine.ordered(ordered, interrupts: interrupts, at: tick, inputs)
+            while let request = requests.pop() {
+                let report = machine.requested(request, at: tick, inputs)
+                if machine.planVersion != planVersion {
+                    board.store(machine.queue)
+                    planVersion = machine.planVersion
                 }
                 if let report { merges.push(report) }
             }
-            sense(now, &inputs)
-            inputs.link = link.load(ordering: .relaxed)
-            let isPublishing = core.ticked(
-                tick,
-                elapsed: Int(tick - previous),
-                stateAge: inputs.stateAge,
-                isLinkLost: inputs.link != .reachable
-            )
-            if isPublishing { publish(core.command) }
-            status.store(core.status(at: tick))
+            let isPublishing = machine.ticked(tick, elapsed: Int(tick - previous), inputs)
+            if isPublishing { publish(machine.command) }
+            status.store(machine.status(at: tick))
             traces.push(
                 TickTrace(
                     latenessNanoseconds: lateness,
-                    runwayTicks: core.queue.runwayTicks,
+                    runwayTicks: machine.queue.runwayTicks,
                     isPublishing: isPublishing
                 )
             )

@@ -74,8 +74,8 @@ package final class Guardian: Sendable {
         )
     }
 
-    /// The guard has nothing to do.
-    private func dismiss() {
+    /// The guard has nothing to do: the arms are handed back, or are another process's.
+    package func dismiss() {
         let state = taken()
         guard let pipe = state.pipe else { return }
         // A guard that is gone already needs no goodbye.

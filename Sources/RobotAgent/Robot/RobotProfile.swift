@@ -32,6 +32,10 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var arrivalToleranceRad: Float
         /// How far the first way point of an episode may be from the measured pose.
         package var firstActionToleranceRad: Float
+        /// How far a joint may be from its command before the arm counts as not following; 0.35 without the key.
+        package var followingToleranceRad: Float?
+        /// Nm, one entry per joint: a joint that pushes harder is stopped; without the key none is.
+        package var maximumTorqueNm: [Float]?
         /// How the arms are built, for policies that read or command hand poses.
         package var chains: Chains?
     }
@@ -55,6 +59,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var closed: Float
         package var velocity: Double
         package var effortA: Double
+        /// Claws open on the way home; without the key they keep their grip, whoever's box it is.
+        package var opensBetweenEpisodes: Bool?
         /// Positions in `lejuClawState.data.position`; swapped on robots whose claws are wired the other way.
         package var stateIndices: [Int]
     }
@@ -99,8 +105,12 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         /// Images further apart than this never form one observation.
         package var maximumSkewMs: Double
         package var holdMs: Double
-        /// Hold while the gateway is known to be unreachable.
+        /// Hold while the gateway does not answer.
         package var linkHoldMs: Double
+        /// Hold while the gateway says that no worker can serve; as long as `linkHoldMs` without the key.
+        package var workersHoldMs: Double?
+        /// How long a joint must be elsewhere, or push too hard, to count; 400 without the key.
+        package var followingErrorMs: Double?
         package var staleActionMs: Double
         package var clockJumpMs: Double
         package var stopMs: Double
@@ -134,6 +144,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
     package var limits: Limits
     package var simulator: SimulatorExtras?
 
+    /// Time between two commands.
+    package var controlPeriod: Duration { .nanoseconds(1_000_000_000 / Int64(controlRateHz)) }
     package var armJoints: Range<Int> { 0..<jointIndices.count }
     package var claws: Range<Int> { jointIndices.count..<jointIndices.count + claw.stateIndices.count }
 
@@ -166,6 +178,12 @@ package struct RobotProfile: Sendable, Codable, Equatable {
                     problems.append("\(arm.commandNames[joint]): maximum velocity and acceleration must be positive")
                 }
             }
+        }
+        if let torque = arm.maximumTorqueNm, torque.count != joints || torque.contains(where: { !($0 > 0) }) {
+            problems.append("arm.maximum_torque_nm needs \(joints) positive entries, one per joint")
+        }
+        if let tolerance = arm.followingToleranceRad, !(tolerance > 0) {
+            problems.append("arm.following_tolerance_rad must be positive")
         }
         if !(arm.homingVelocityRadS > 0) { problems.append("arm.homing_velocity_rad_s must be positive") }
         if let noise = limits.positionNoiseRad, !(0...0.5).contains(noise) {

@@ -61,20 +61,19 @@ struct ChunkHandover: Sendable {
         }
         if let approval {
             // Standing still for the operator is no starvation, however long it takes.
-            control.commands.push(.pause)
+            control.requests.push(.askedApproval)
             await approval()
             try Task.checkCancellation()
-            control.commands.push(.resume)
+            control.requests.push(.approved)
         }
         if isSync { chunk = shape.paced(chunk, from: measured, arms: profile.armJoints) }
-        control.commands.push(
+        control.requests.push(
             .merge(
                 ChunkArrival(
                     id: id,
                     chunk: chunk,
                     capturedTick: isSync ? nil : capturedTick + Int64(shape.start * shape.ticksPerRow),
-                    observedTick: capturedTick,
-                    measured: measured
+                    observedTick: capturedTick
                 )
             )
         )

@@ -29,8 +29,8 @@ package final class EpisodeUplink: Sendable {
         package var thumbnailInterval: Duration?
     }
 
-    /// Failed requests in a row after which the gateway counts as lost.
-    package static let failuresUntilLost = 2
+    /// How often the control thread is told what the link is like.
+    private static let linkPeriod = Duration.milliseconds(50)
 
     private let configuration: Configuration
     private let policy: PolicyDescription
@@ -45,6 +45,7 @@ package final class EpisodeUplink: Sendable {
     private let handover: ChunkHandover
     private let logger: Logger
     private let state = Mutex(UplinkTally())
+    private let link = Mutex(LinkWatch())
 
     /// - Parameter approval: waits for an operator before a chunk is executed (`--pause-before-chunk`).
     package init(
@@ -103,17 +104,17 @@ package final class EpisodeUplink: Sendable {
         )
         var lastCapture = start
         var failures = RateLimit(every: .seconds(1))
-        var lost = 0
         var index: UInt64 = 0
+        async let _: Void = reportLink()
         defer { control.link.store(.reachable, ordering: .relaxed) }
         while !Task.isCancelled {
             guard let status = control.status.peek() else { return }
-            if status.phase == .paused {
+            guard status.wantsChunks else {
                 // Cancellation ends the loop at its head.
                 try? await Task.sleep(for: .milliseconds(20))
                 continue
             }
-            let runway = status.phase == .waitingForFirstChunk ? .zero : status.runway
+            let runway = status.phase == .waiting ? .zero : status.runway
             let asked = MonotonicInstant.now()
             if case .wait(let pause) = planner.decide(runway: runway, at: asked) {
                 // Cancellation ends the loop at its head.
@@ -124,17 +125,16 @@ package final class EpisodeUplink: Sendable {
             lastCapture = observation.capturedAt
             index += 1
             async let _: Void? = thumbnails?.take(observation)
+            link.withLock { $0.asked(at: .now()) }
             do {
                 let hint = try await exchange(observation, index: index, asked: asked)
                 planner.succeeded(at: .now())
-                if lost >= Self.failuresUntilLost { await linkChanged(isLost: false, error: nil) }
-                lost = 0
+                await ended(.answered, nil)
                 if let hint { planner.askedToWait(hint, runway: runwayNow, at: .now()) }
             } catch {
                 if Task.isCancelled || error is CancellationError { return }
                 planner.failed(at: .now(), jitter: .random(in: 0...1))
-                lost = GatewayClient.isLoss(error) ? lost + 1 : 0
-                if lost == Self.failuresUntilLost { await linkChanged(isLost: true, error: error) }
+                await ended(LinkWatch.Ending(error), error)
                 if let suppressed = failures.admit(at: .now()) {
                     logger.warning(
                         "an inference failed; asking again with a newer observation",
@@ -145,14 +145,31 @@ package final class EpisodeUplink: Sendable {
         }
     }
 
-    private func linkChanged(isLost: Bool, error: (any Error)?) async {
-        control.link.store(isLost ? .silent : .reachable, ordering: .relaxed)
-        await events.happened(
-            .link,
-            isLost ? "gateway_lost" : "gateway_back",
-            error.map { "\($0)" } ?? "",
-            episode: configuration.episode
-        )
+    /// A request came to an end: what that says of the link goes to people when it changes.
+    private func ended(_ ending: LinkWatch.Ending, _ error: (any Error)?) async {
+        let (before, after) = link.withLock { link in
+            let before = link.state
+            link.ended(ending)
+            return (before, link.state)
+        }
+        guard before != after else { return }
+        let name =
+            switch (before, after) {
+            case (_, .silent): "gateway_lost"
+            case (_, .noWorkers): "workers_lost"
+            case (.noWorkers, .reachable): "workers_back"
+            default: "gateway_back"
+            }
+        await events.happened(.link, name, error.map { "\($0)" } ?? "", episode: configuration.episode)
+    }
+
+    /// Tells the control thread how the link is, also while a request waits.
+    private func reportLink() async {
+        while !Task.isCancelled {
+            control.link.store(link.withLock { $0.state(at: .now()) }, ordering: .relaxed)
+            // Cancellation is seen at the loop's head.
+            try? await Task.sleep(for: Self.linkPeriod)
+        }
     }
 
     /// The newest camera set while it is at most one camera period old, else the next one.
@@ -237,7 +254,7 @@ package final class EpisodeUplink: Sendable {
             )
             record.runwayAtArrivalNs = report.runwayAtArrival.nanoseconds
             guard case .applied(let stale)? = report.result else {
-                let reason = report.result.map { "\($0)" } ?? "the episode had ended or the gate refused it"
+                let reason = report.result.map { "\($0)" } ?? report.refusal?.rawValue ?? "refused"
                 throw RPCError(code: .aborted, message: "the chunk was not applied: \(reason)")
             }
             record.staleRows = UInt32(stale)
@@ -271,10 +288,12 @@ package final class EpisodeUplink: Sendable {
 
     /// An answer whose last row lies in the past is worth nothing: it is not waited for.
     private func timeLimit(for observation: ObservationBuffers.Aligned, at now: MonotonicInstant) -> Duration {
-        guard configuration.mode != .sync else { return configuration.requestTimeout }
+        // Silence is to be noticed, and asked about again, while the arms are still held.
+        let limit = min(configuration.requestTimeout, .milliseconds(Int64(env.profile.limits.holdMs * 0.75)))
+        guard configuration.mode != .sync else { return limit }
         let motion = Duration.milliseconds(100) * configuration.shape.rows(of: configuration.chunkSize)
         let useful = motion - (now - observation.capturedAt)
-        return min(configuration.requestTimeout, max(useful, .milliseconds(100)))
+        return min(limit, max(useful, .milliseconds(100)))
     }
 
     /// A second request is worth its cost once the first takes longer than nearly all before.
@@ -284,7 +303,7 @@ package final class EpisodeUplink: Sendable {
     }
 
     private var runwayNow: Duration {
-        guard let status = control.status.peek(), status.phase != .waitingForFirstChunk else { return .zero }
+        guard let status = control.status.peek(), status.phase != .waiting else { return .zero }
         return status.runway
     }
 }

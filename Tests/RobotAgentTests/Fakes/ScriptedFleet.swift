@@ -16,6 +16,7 @@ final class ScriptedFleet: Sendable {
         var boots: [String] = []
         var inferences = 0
         var failEverySecond = false
+        var trouble: Trouble?
         var isDown = false
         var offset: Float = 0
         var supportsPrefix = true
@@ -25,8 +26,20 @@ final class ScriptedFleet: Sendable {
         var claw: @Sendable (_ inference: Int) -> Float = { _ in 0 }
     }
 
+    /// What inference suffers from.
+    enum Trouble: Sendable {
+        /// Requests are taken and not answered.
+        case hangs
+        /// The gateway says that no worker is there.
+        case noWorkers
+    }
+
     private let state = Mutex(State())
 
+    var trouble: Trouble? {
+        get { state.withLock { $0.trouble } }
+        set { state.withLock { $0.trouble = newValue } }
+    }
     var finished: [Groot_V1_FinishEpisodeRequest] { state.withLock { $0.finished } }
     var started: [Groot_V1_StartEpisodeRequest] { state.withLock { $0.started } }
     var records: [Groot_V1_InferenceRecord] { state.withLock { $0.records } }
@@ -194,6 +207,13 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
 
     func infer(request: Groot_V1_InferRequest, context: ServerContext) async throws -> Groot_V1_InferResponse {
         if fleet.inferenceFails(request) { throw RPCError(code: .resourceExhausted, message: "the queue is full") }
+        // Cancellation ends the wait of a request that nobody waits for any more.
+        while fleet.trouble == .hangs { try await Task.sleep(for: .milliseconds(20)) }
+        if fleet.trouble == .noWorkers {
+            var metadata: Metadata = [:]
+            metadata.addString("0", forKey: MetadataKey.attempts)
+            throw RPCError(code: .unavailable, message: "no worker available", metadata: metadata)
+        }
         guard request.images.count == 2, request.images.allSatisfy({ $0.data.count == 8 * 8 * 3 }),
             request.stateValues.count == 16, request.noiseSeed != 0
         else { throw RPCError(code: .invalidArgument, message: "unexpected observation") }

@@ -5,7 +5,8 @@
 
 The robot follows its commands, checks them and prints one JSON object per service call and per second. OLD and NEW are
 the two generations of message and service definitions. With `compressed` the chest camera sends JPEG files. While FILE is
-there, calls that hand the arms back do not return, and take no effect.
+there, calls that hand the arms back do not return, and take no effect. FAKE_ROBOT_AWAY=RAD starts with every joint that far
+from home, FAKE_ROBOT_TRACE=FILE gets one line per arm command.
 """
 import base64
 import hashlib
@@ -53,7 +54,11 @@ class Robot:
         self.rospy, self.new = rospy, generation == "NEW"
         rospy.init_node("fake_robot", disable_signals=True)
         self.lock = threading.Lock()
-        self.pose = list(HOME)
+        away = float(os.environ.get("FAKE_ROBOT_AWAY", "0"))
+        # Towards the middle of every joint's range.
+        self.start = [angle - away if angle > 0 else angle + away for angle in HOME]
+        self.pose = list(self.start)
+        self.trace = open(os.environ["FAKE_ROBOT_TRACE"], "w") if "FAKE_ROBOT_TRACE" in os.environ else None
         self.claws = [0.0, 0.0]
         self.arrivals, self.problems, self.worst_step, self.first, self.last = [], [], 0.0, None, None
         fourth = "joint_torque" if self.new else "joint_current"
@@ -117,13 +122,16 @@ class Robot:
             angles = [value / DEGREES for value in command.position]
             if self.first is None:
                 self.first = angles
-                away = max(abs(a - b) for a, b in zip(angles, HOME))
+                away = max(abs(a - b) for a, b in zip(angles, self.start))
                 # In radians the numbers would be nearly zero, far from home in degrees.
                 if away > 0.1:
                     self.problem("the first command is %.2f rad away: are these degrees?" % away)
             if self.last is not None:
                 self.worst_step = max(self.worst_step, max(abs(a - b) for a, b in zip(angles, self.last)))
             self.last = self.pose = angles
+            if self.trace:
+                self.trace.write(" ".join("%.6f" % angle for angle in angles) + "\n")
+                self.trace.flush()
 
     def claw_commanded(self, command):
         with self.lock:
