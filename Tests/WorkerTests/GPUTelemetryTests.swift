@@ -57,10 +57,10 @@ struct GPUTelemetryTests {
         let second = #"{gpu="1",uuid="GPU-fake-1"}"#
         #expect(
             machine.series() == [
-                "groot_worker_gpu_memory_bytes\(first) 150754820096",
-                "groot_worker_gpu_memory_used_bytes\(first) 1073741824",
-                "groot_worker_gpu_temperature_celsius\(first) 64",
-                "groot_worker_gpu_temperature_celsius\(second) 41",
+                "groot_worker_gpu_memory_bytes\(first) 150754820096.0",
+                "groot_worker_gpu_memory_used_bytes\(first) 1073741824.0",
+                "groot_worker_gpu_temperature_celsius\(first) 64.0",
+                "groot_worker_gpu_temperature_celsius\(second) 41.0",
                 "groot_worker_gpu_utilization_ratio\(first) 0.87",
                 "groot_worker_gpu_utilization_ratio\(second) 0.03",
             ]

@@ -10,8 +10,12 @@ package enum PlainText {
     package static func cleaned(_ text: String, limit: Int = maximumBytes) -> String {
         var kept = String.UnicodeScalarView()
         var scanner = EscapeScanner()
+        var previous: Unicode.Scalar?
         for scalar in text.unicodeScalars where scanner.isText(scalar) {
+            defer { previous = scalar }
             switch scalar {
+            // One line end, in two characters.
+            case "\n" where previous == "\r": continue
             // Line ends and tabs separate words.
             case "\n", "\r", "\t", "\u{B}", "\u{C}", "\u{85}", "\u{2028}", "\u{2029}": kept.append(" ")
             default:
