@@ -128,6 +128,8 @@ let package = Package(
                 .embedInCode("Migrations/m0004_views.up.sql"), .embedInCode("Migrations/m0004_views.down.sql"),
                 .embedInCode("Migrations/m0005_thumbnails.up.sql"),
                 .embedInCode("Migrations/m0005_thumbnails.down.sql"),
+                .embedInCode("Migrations/m0006_boundaries.up.sql"),
+                .embedInCode("Migrations/m0006_boundaries.down.sql"),
             ],
             swiftSettings: settings
         ),

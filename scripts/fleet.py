@@ -157,15 +157,18 @@ class Fleet:
         )  # fmt: skip
 
     def wait_ready(self, child: Child, admin_port: int, seconds: float = 60) -> None:
-        """Polls `/readyz` until it answers 200; ends early when the process did."""
+        """Polls `/readyz` until it answers 200, the gateway's `/readyz/store` too; ends early when the process did."""
+        paths = ["readyz", "readyz/store"] if admin_port == self.gateway_admin else ["readyz"]
         deadline = time.monotonic() + seconds
         reason = "no answer yet"
         while time.monotonic() < deadline:
             if child.ended():
                 raise FleetError(f"{child.name} ended with code {child.process.returncode}; {child.log}:\n{child.last_lines()}")
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/readyz", timeout=1):
-                    return
+                for path in paths:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/{path}", timeout=1):
+                        pass
+                return
             except urllib.error.HTTPError as answer:
                 reason = answer.read().decode(errors="replace").strip()
             except OSError as error:

@@ -13,6 +13,9 @@ package struct AdminServer: Sendable {
     /// Nil when ready, else the reason.
     package typealias Readiness = @Sendable () -> String?
 
+    /// One more line of `/readyz` that changes nothing about its answer.
+    package typealias Remark = @Sendable () -> String?
+
     /// Adds a process's own pages.
     package typealias Routes = @Sendable (Router<BasicRequestContext>) -> Void
 
@@ -20,6 +23,7 @@ package struct AdminServer: Sendable {
     private let port: Int
     private let metrics: MetricsRegistry
     private let readiness: Readiness
+    private let remark: Remark
     private let logger: Logger
     private let routes: Routes
 
@@ -29,6 +33,7 @@ package struct AdminServer: Sendable {
         metrics: MetricsRegistry,
         logger: Logger,
         routes: @escaping Routes = { _ in },
+        remark: @escaping Remark = { nil },
         readiness: @escaping Readiness
     ) {
         self.host = host
@@ -36,6 +41,7 @@ package struct AdminServer: Sendable {
         self.metrics = metrics
         self.logger = logger
         self.readiness = readiness
+        self.remark = remark
         self.routes = routes
     }
 
@@ -69,12 +75,13 @@ package struct AdminServer: Sendable {
         let router = Router()
         router.add(middleware: GateKeeper(gate: gate))
         router.get("/livez") { _, _ in "ok\n" }
-        router.get("/readyz") { [readiness] _, _ -> Response in
+        router.get("/readyz") { [readiness, remark] _, _ -> Response in
             let reason = readiness()
+            let lines = [reason ?? "ready"] + [remark()].compactMap { $0 }
             return Response(
                 status: reason == nil ? .ok : .serviceUnavailable,
                 headers: [.contentType: "text/plain; charset=utf-8"],
-                body: .init(byteBuffer: ByteBuffer(string: (reason ?? "ready") + "\n"))
+                body: .init(byteBuffer: ByteBuffer(string: lines.joined(separator: "\n") + "\n"))
             )
         }
         router.get("/metrics") { [metrics] _, _ -> Response in

@@ -2,17 +2,38 @@ import Foundation
 import GrootCore
 
 extension Store {
-    /// Remembers what an agent said at its start.
-    package func registerRobot(_ robot: RobotRecord) async throws(StoreError) {
-        try await withConnection("register_robot") { (connection) throws(StoreError) -> Void in
-            try connection.run(
-                Queries.registerRobot,
-                [
-                    .text(robot.robot), .text(robot.boot), .text(robot.profile), .text(robot.agentVersion),
-                    .text(robot.host),
-                ]
-            )
+    /// Remembers what an agent said at its start, and closes as aborted what its earlier starts left open.
+    ///
+    /// - Returns: the episodes that were closed.
+    @discardableResult
+    package func registerRobot(_ robot: RobotRecord) async throws(StoreError) -> [String] {
+        let closed = try await withConnection("register_robot") { (connection) throws(StoreError) in
+            try connection.transaction { (connection) throws(StoreError) in
+                let key: [PostgresValue] = [.text(robot.robot), .text(robot.boot)]
+                try connection.run(
+                    Queries.registerRobot,
+                    key + [.text(robot.profile), .text(robot.agentVersion), .text(robot.host)]
+                )
+                try connection.run(Queries.saveRobotBoot, key)
+                return try connection.fetch(Queries.closeEarlierEpisodes, key)
+            }
         }
+        countClosed(closed.count, because: .restarted)
+        return closed
+    }
+
+    /// Closes as aborted the episodes of agents of which nothing was heard for `episodeSilence`.
+    ///
+    /// An agent that comes back and says how they ended is believed.
+    ///
+    /// - Returns: the episodes that were closed.
+    @discardableResult
+    package func closeSilentEpisodes() async throws(StoreError) -> [String] {
+        let closed = try await withConnection("close_silent_episodes") { (connection) throws(StoreError) in
+            try connection.fetch(Queries.closeSilentEpisodes, [.text("\(configuration.episodeSilence.seconds)")])
+        }
+        countClosed(closed.count, because: .silent)
+        return closed
     }
 
     /// Remembers a worker and the checkpoints that it serves; those without a digest are left out.
@@ -60,9 +81,9 @@ extension Store {
                         .text(start.episode.uuidString), .text(start.robot), .text(start.boot), .text(start.task),
                         .text(start.checkpoint),
                         start.checkpointSHA256.isEmpty ? .null : .text(start.checkpointSHA256),
-                        .optional(config), .text(start.mode.rawValue), .optional(start.sceneSeed),
+                        .optional(config), .optional(start.mode?.rawValue), .optional(start.sceneSeed),
                         .integer(start.startedAtUnixNanoseconds), .optional(start.runConfig?.name),
-                        .optional(start.runConfig.map { Int64($0.version) }),
+                        .optional(start.runConfig.map { Int64($0.version) }), .bool(start.clockCorrected),
                     ]
                 )
                 guard !rows.isEmpty else { throw Self.otherRobot(start.episode.uuidString, start.robot) }
@@ -76,13 +97,14 @@ extension Store {
         }
     }
 
-    /// Records the end of an episode; the first finish counts, repetitions change nothing.
+    /// Records the end of an episode; the agent's first finish counts, repetitions change nothing.
     ///
     /// - Throws: `conflict` when the episode belongs to another robot.
     package func finishEpisode(_ finish: EpisodeFinish) async throws(StoreError) {
         try await withConnection("finish_episode") { (connection) throws(StoreError) in
             try connection.transaction { (connection) throws(StoreError) in
                 try connection.run(Queries.ensureRobot, [.text(finish.robot)])
+                try connection.run(Queries.reopenEpisode, [.text(finish.episode.uuidString), .text(finish.robot)])
                 let rows = try connection.fetch(
                     Queries.finishEpisode,
                     [
@@ -91,7 +113,7 @@ extension Store {
                         .integer(finish.finishedAtUnixNanoseconds), .integer(finish.durationNanoseconds),
                         .integer(finish.ticks), .integer(finish.starvedTicks), .integer(finish.missedCycles),
                         .integer(finish.limitedTicks), .integer(finish.chunks), .integer(finish.failedInferences),
-                        finish.notes.isEmpty ? .null : .text(finish.notes),
+                        finish.notes.isEmpty ? .null : .text(finish.notes), .bool(finish.clockCorrected),
                     ]
                 )
                 guard !rows.isEmpty else { throw Self.otherRobot(finish.episode.uuidString, finish.robot) }

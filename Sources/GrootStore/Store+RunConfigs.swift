@@ -29,6 +29,37 @@ extension Store {
         }
     }
 
+    /// Checks that a worker or an episode ever named a checkpoint so.
+    ///
+    /// - Throws: `notFound`, with the names that there are.
+    package func knowsCheckpoint(_ name: String) async throws(StoreError) {
+        let known = try await withConnection("checkpoint_names") { (connection) throws(StoreError) in
+            try connection.fetch(Queries.checkpointNames)
+        }
+        guard !known.contains(name) else { return }
+        let names = known.isEmpty ? "none is known yet" : "there are \(known.joined(separator: ", "))"
+        throw StoreError(
+            .notFound,
+            "there is no checkpoint \(name); \(names). Load it into a worker first, or say --unseen-checkpoint"
+        )
+    }
+
+    /// Why episodes of an assignment may be answered by a checkpoint that nobody meant; nil when they may not.
+    ///
+    /// A run config without a checkpoint takes whatever the workers serve, which is the trial's checkpoint too.
+    package func ambiguity(of assignment: RunConfigAssignment) async throws(StoreError) -> String? {
+        guard let canary = assignment.canary else { return nil }
+        let (stable, trial) = try await withConnection("run_config_version") { (connection) throws(StoreError) in
+            let versions = try [assignment.stable, canary].map { (id) throws(StoreError) in
+                try connection.fetch(Queries.runConfigVersion, [.text(id.name), .integer(Int64(id.version))]).first
+            }
+            return (versions[0]?.checkpoint ?? "", versions[1]?.checkpoint ?? "")
+        }
+        guard stable.isEmpty, !trial.isEmpty else { return nil }
+        return "\(assignment.stable) names no checkpoint, so its episodes may be answered by \(trial) too, and a comparison says "
+            + "nothing; save it with --checkpoint, and assign that"
+    }
+
     /// Puts a run config in force for a scope, or on trial with a share of its episodes beside what is in force.
     ///
     /// - Parameter version: nil is the newest.

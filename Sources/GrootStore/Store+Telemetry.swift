@@ -1,3 +1,5 @@
+import Foundation
+
 /// What of one start of an agent is committed.
 struct TelemetryLedger: Sendable {
     var records: SequenceRanges
@@ -41,6 +43,9 @@ extension Store {
         try await withConnection("insert_telemetry") { (connection) throws(StoreError) -> [Int] in
             try connection.transaction { (connection) throws(StoreError) -> [Int] in
                 let known = try Self.lock(batch, on: connection)
+                let (records, thumbnails) = (
+                    bounded(records, beside: known.records), bounded(thumbnails, beside: known.thumbnails)
+                )
                 var inserted: [Int] = []
                 for rows in batch.tables {
                     let known = rows.table == .thumbnails ? known.thumbnails : known.records
@@ -50,6 +55,9 @@ extension Store {
                     }
                     _ = try connection.copyIn(rows.table.copy, name: "copy_\(rows.table.rawValue)", data: stream.data)
                     inserted.append(stream.rows)
+                }
+                if let answers = try Self.answers(in: batch, leavingOut: known.records) {
+                    try connection.run(Queries.addEpisodeCheckpoints, [.text(batch.robot), .text(answers)])
                 }
                 try connection.run(
                     Queries.commitTelemetry,
@@ -63,6 +71,47 @@ extension Store {
                 )
                 return inserted
             }
+        }
+    }
+
+    /// A ledger with thousands of gaps would make every report of the boot dear: the oldest are closed.
+    private func bounded(_ new: SequenceRanges, beside known: SequenceRanges) -> SequenceRanges {
+        guard known.ranges.count + new.ranges.count > Self.ledgerRanges,
+            let closing = known.union(new).closing(toFit: Self.ledgerRanges)
+        else { return new }
+        countClosedGaps()
+        return new.union(SequenceRanges(closing))
+    }
+
+    /// Most ranges of sequences that the ledger keeps for one start of an agent.
+    package static let ledgerRanges = 1024
+
+    /// What answered how many of the records that are new, as JSON; nil when nothing did.
+    private static func answers(
+        in batch: TelemetryBatch,
+        leavingOut known: SequenceRanges
+    ) throws(StoreError) -> String? {
+        struct Answer: Encodable {
+            var episode_id: String
+            var checkpoint_sha256: String
+            var checkpoint: String
+            var chunks: Int
+        }
+        let answers = batch.answers.compactMap { answer, sequences -> Answer? in
+            let count = sequences.count { !known.contains($0) }
+            guard count > 0 else { return nil }
+            return Answer(
+                episode_id: answer.episode.uuidString,
+                checkpoint_sha256: answer.checkpointSHA256,
+                checkpoint: answer.checkpoint,
+                chunks: count
+            )
+        }
+        guard !answers.isEmpty else { return nil }
+        do {
+            return String(decoding: try JSONEncoder().encode(answers), as: UTF8.self)
+        } catch {
+            throw StoreError(.invalidValue, "what answered cannot be written as JSON", cause: error)
         }
     }
 

@@ -10,7 +10,15 @@ package struct StoreConfiguration: Sendable {
         case server(url: String, migrate: Bool)
     }
 
+    package enum Access: Sendable {
+        /// A gateway: writes, and proves at the start that it may.
+        case writing
+        /// A command: a standby or a login that may only read will do; what it may not do, the server says.
+        case whatIsThere
+    }
+
     package var location: Location
+    package var access = Access.writing
     /// Connections (`database.pool-size`).
     package var poolSize = 4
     /// Calls that may wait for a connection (`database.queue-limit`).
@@ -23,6 +31,12 @@ package struct StoreConfiguration: Sendable {
     package var probeInterval: Duration = .milliseconds(500)
     /// How often partitions are made ahead and dropped (`database.maintenance-interval`).
     package var maintenanceInterval: Duration = .seconds(3600)
+    /// An episode of which nothing was heard for so long is closed as aborted (`episode-silence-ms`).
+    package var episodeSilence: Duration = .seconds(3600)
+    /// How often such episodes are looked for.
+    package var closingInterval: Duration = .seconds(60)
+    /// Records of one robot that quarantine keeps (`quarantine-limit`).
+    package var quarantineLimit = 1000
     package var tuning = EmbeddedCluster.Tuning()
 
     package init(location: Location) {

@@ -3,6 +3,8 @@ package struct StoreError: Error, CustomStringConvertible {
     package enum Code: String, Sendable, CaseIterable {
         /// No connection, or the connection was lost. Everything the store does may be repeated.
         case unavailable
+        /// The server takes no writes: a standby, or a server after a failover. A new connection may find another one.
+        case readOnly = "read_only"
         /// The server did not answer in time; whether it committed is unknown. May be repeated.
         case timedOut = "timed_out"
         /// More statements are waiting than the pool accepts.
@@ -15,6 +17,10 @@ package struct StoreError: Error, CustomStringConvertible {
         case conflict
         /// The server refused the statement for another reason: a fault of this program or of the server's set-up.
         case rejected
+        /// The database does not keep text as UTF-8.
+        case encoding
+        /// The login may not do what is needed.
+        case rights
         /// The database's schema is older than this program.
         case schemaOutdated = "schema_outdated"
         /// The database's schema is newer than this program, or has migrations that this program does not know.
@@ -46,7 +52,7 @@ package struct StoreError: Error, CustomStringConvertible {
     /// True when the same call may succeed later without anyone doing anything.
     package var isTransient: Bool {
         switch code {
-        case .unavailable, .timedOut, .busy: true
+        case .unavailable, .readOnly, .timedOut, .busy: true
         default: false
         }
     }
@@ -69,7 +75,13 @@ extension StoreError {
             switch state {
             case "": .unavailable
             case "57014": .timedOut
-            case "40001", "40P01", "25006": .unavailable
+            case "40001", "40P01": .unavailable
+            case "25006": .readOnly
+            case "42501": .rights
+            // A table, column, function or schema that the migrations made is not there.
+            case "42P01", "42703", "42883", "3F000": .schemaOutdated
+            // The server cannot express the text in its encoding: its set-up, not the value.
+            case "22P05", "22021": .encoding
             // A partition was attached while the rows were on their way to the default one: nothing is wrong with them.
             case "23514" where constraint == nil: .unavailable
             case _ where state.hasPrefix("08") || state.hasPrefix("57P") || state.hasPrefix("53"): .unavailable

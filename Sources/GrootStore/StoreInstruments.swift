@@ -1,5 +1,13 @@
 import GrootCore
 
+/// Why a gateway closed an episode.
+enum EpisodeClosure: String, Sendable, CaseIterable {
+    /// The agent registered a later start.
+    case restarted
+    /// Nothing was heard of it for `episodeSilence`.
+    case silent
+}
+
 /// The store's metrics.
 struct StoreInstruments: Sendable {
     private let rows: [TelemetryTable: Counter]
@@ -7,6 +15,10 @@ struct StoreInstruments: Sendable {
     private let partitions: [String: Counter]
     private let duration: DurationHistogram
     private let errors: [StoreError.Code: Counter]
+    private let faults: [StoreFault: Gauge]
+    private let closedEpisodes: [EpisodeClosure: Counter]
+    private let closedGaps: Counter
+    private let quarantined: Counter
 
     init(_ metrics: MetricsRegistry) {
         rows = Dictionary(
@@ -37,6 +49,34 @@ struct StoreInstruments: Sendable {
             "groot_gateway_store_duration_seconds",
             help: "Store operations that succeeded, from call to commit."
         )
+        faults = Dictionary(
+            uniqueKeysWithValues: StoreFault.allCases.map { fault in
+                let gauge = metrics.gauge(
+                    "groot_gateway_store_fault",
+                    help: "1 for what keeps the database from being used, by fault; all 0 while it is used.",
+                    labels: ["fault": fault.rawValue]
+                )
+                return (fault, gauge)
+            }
+        )
+        closedEpisodes = Dictionary(
+            uniqueKeysWithValues: EpisodeClosure.allCases.map { reason in
+                let counter = metrics.counter(
+                    "groot_gateway_store_closed_episodes_total",
+                    help: "Episodes that the gateway closed as aborted because their agent never ended them, by reason.",
+                    labels: ["reason": reason.rawValue]
+                )
+                return (reason, counter)
+            }
+        )
+        closedGaps = metrics.counter(
+            "groot_gateway_store_closed_gaps_total",
+            help: "Reports whose boot had so many gaps in its sequences that the oldest were closed."
+        )
+        quarantined = metrics.counter(
+            "groot_gateway_store_quarantined_total",
+            help: "Records that could not be stored as what they are and went into the table quarantine."
+        )
         errors = Dictionary(
             uniqueKeysWithValues: StoreError.Code.allCases.map { code in
                 let counter = metrics.counter(
@@ -58,6 +98,16 @@ struct StoreInstruments: Sendable {
         for change in partitions { self.partitions[change.change]?.increment() }
     }
 
+    func says(_ current: StoreFault?) {
+        for (fault, gauge) in faults { gauge.set(fault == current ? 1 : 0) }
+    }
+
+    func closed(_ count: Int, because reason: EpisodeClosure) {
+        closedEpisodes[reason]?.increment(by: UInt64(count))
+    }
+
+    func closedGap() { closedGaps.increment() }
+    func quarantined(_ count: Int) { quarantined.increment(by: UInt64(count)) }
     func succeeded(after time: Duration) { duration.record(time) }
     func failed(_ code: StoreError.Code) { errors[code]?.increment() }
 }

@@ -41,6 +41,17 @@ struct BackupTests {
         }
     }
 
+    @Test func nobodyElseMayReadACopy() async throws {
+        let folder = try TemporaryDirectory()
+        let file = folder.url.appending(path: "fleet.backup").path
+        // An older unfinished copy that everybody may read must not lend its rights.
+        #expect(FileManager.default.createFile(atPath: file + ".partial", contents: Data("x".utf8)))
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file + ".partial")
+        _ = try await filled(file)
+        let found = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? NSNumber
+        #expect(found?.intValue == 0o600)
+    }
+
     @Test func aFreshClusterHasTheSameEpisodesAndGoesOn() async throws {
         let folder = try TemporaryDirectory()
         let file = folder.url.appending(path: "fleet.backup").path

@@ -103,6 +103,31 @@ struct EmbeddedClusterTests {
         }
     }
 
+    /// Whoever works in the data directory, with or without a pid file that names them, is left alone.
+    @Test func onlyTheServersOwnProcessesAreEnded() async throws {
+        let directory = TestCluster.temporaryDirectory("strangers")
+        try await withStore(.embedded(stateDirectory: directory)) { _ in }
+        let data = directory + "/postgres/data"
+        let stranger = Process()
+        stranger.executableURL = URL(fileURLWithPath: "/bin/sleep")
+        stranger.arguments = ["600"]
+        stranger.currentDirectoryURL = URL(fileURLWithPath: data)
+        try stranger.run()
+        defer { stranger.terminate() }
+        let orphan = try await Orphan.start(directory: directory)
+        try await withStore(.embedded(stateDirectory: directory)) { store in
+            #expect(kill(orphan, 0) != 0, "the server that nobody stopped is ended")
+            #expect(stranger.isRunning, "a process that only works there is not")
+            try await expect(count(store), is: [0, 0])
+        }
+        try "\(stranger.processIdentifier)\n\(data)\n\(Int(Date().timeIntervalSince1970))\n5432\n\n\n0 0\nready\n"
+            .write(toFile: data + "/postmaster.pid", atomically: true, encoding: .utf8)
+        try await withStore(.embedded(stateDirectory: directory)) { store in
+            #expect(stranger.isRunning, "nor when a pid file names it")
+            try await expect(count(store), is: [0, 0])
+        }
+    }
+
     @Test func unfinishedInitialisationIsMadeAnew() async throws {
         let directory = TestCluster.temporaryDirectory("unfinished")
         try await withStore(.embedded(stateDirectory: directory)) { _ in }

@@ -38,6 +38,8 @@ struct InferenceRow: Sendable, Equatable {
     var prefixRows: Int64 = 0
     var frozenRows: Int64 = 0
     var hedged = false
+    var checkpointSHA256 = ""
+    var clockCorrected = false
 
     init(robot: String, boot: String, sequence: Int64, episode: UUID? = nil) {
         self.robot = robot
@@ -69,6 +71,8 @@ struct InferenceRow: Sendable, Equatable {
         rows.append(integer: Int32(prefixRows))
         rows.append(integer: Int32(frozenRows))
         rows.append(bool: hedged)
+        rows.append(text: checkpointSHA256)
+        rows.append(bool: clockCorrected)
     }
 }
 
@@ -78,7 +82,14 @@ extension Store {
     func insertInferences(_ rows: [InferenceRow]) async throws(StoreError) -> Int {
         guard let first = rows.first else { return 0 }
         var batch = TelemetryBatch(robot: first.robot, boot: first.boot, inferences: rows.count)
-        for row in rows { row.append(to: &batch.inferences) }
+        for row in rows {
+            row.append(to: &batch.inferences)
+            guard let episode = row.episode, row.status == "OK", !row.checkpointSHA256.isEmpty else { continue }
+            batch.answered(
+                EpisodeAnswer(episode: episode, checkpointSHA256: row.checkpointSHA256, checkpoint: row.checkpoint),
+                sequence: row.sequence
+            )
+        }
         return try await insertTelemetry(batch)
     }
 }

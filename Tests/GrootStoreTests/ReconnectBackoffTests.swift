@@ -25,20 +25,40 @@ struct ReconnectBackoffTests {
 }
 
 struct ReadinessTests {
+    private func gone(_ message: String) -> StoreError { StoreError(.unavailable, message) }
+
     @Test func lossIsNewsOnceAndStopsNothing() {
         var readiness = Readiness()
-        #expect(readiness.refusal == "starting")
+        #expect(readiness.refusal == "starting" && readiness.fault == .starting)
         readiness.prepared()
-        #expect(readiness.reason == nil)
-        expect(readiness.lost("gone"), is: true)
-        expect(readiness.lost("still gone"), is: false)
-        #expect(readiness.reason == "still gone")
+        #expect(readiness.reason == nil && readiness.fault == nil)
+        expect(readiness.lost(gone("gone")), is: true)
+        expect(readiness.lost(gone("still gone")), is: false)
+        #expect(readiness.reason == "still gone" && readiness.fault == .unreachable)
         // The connection decides, so that recovery needs no probe.
         #expect(readiness.refusal == nil)
+        // What is wrong with it may change while it is away: a failover ends at a standby.
+        expect(readiness.lost(StoreError(.readOnly, "a standby")), is: true)
+        #expect(readiness.fault == .readOnly)
         expect(readiness.answered(), is: true)
         expect(readiness.answered(), is: false)
         readiness.stopped("over")
-        #expect(readiness.refusal == "over")
+        #expect(readiness.refusal == "over" && readiness.fault == .stopped)
+    }
+
+    @Test func aStoreThatFailedMayBeRunAgain() {
+        var readiness = Readiness()
+        readiness.failed(StoreError(.toolsMissing, "install it"))
+        #expect(readiness.isStopped && readiness.fault == .ownServer)
+        readiness.started()
+        #expect(!readiness.isStopped && readiness.refusal == "install it")
+        readiness.prepared()
+        #expect(readiness.refusal == nil && readiness.problem == nil)
+    }
+
+    @Test func everyErrorIsAFaultOfAKind() {
+        let faults = Set(StoreError.Code.allCases.map { StoreError($0, "").fault })
+        #expect(faults == Set(StoreFault.allCases).subtracting([.starting, .stopped]))
     }
 }
 

@@ -70,7 +70,15 @@ func withStore<Result: Sendable>(
     metrics: MetricsRegistry = MetricsRegistry(),
     _ body: @Sendable (Store) async throws -> Result
 ) async throws -> Result {
-    var configuration = StoreConfiguration(location: location)
+    try await withStore(StoreConfiguration(location: location), metrics: metrics, body)
+}
+
+func withStore<Result: Sendable>(
+    _ configuration: StoreConfiguration,
+    metrics: MetricsRegistry = MetricsRegistry(),
+    _ body: @Sendable (Store) async throws -> Result
+) async throws -> Result {
+    var configuration = configuration
     configuration.probeInterval = .milliseconds(100)
     configuration.tuning.syncToDisk = false
     let store = Store(configuration: configuration, logger: Logger(label: "test"), metrics: metrics)

@@ -24,6 +24,25 @@ struct SequenceRangesTests {
         }
     }
 
+    @Test func unionAgreesWithASet() throws {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<50 {
+            let (one, two) = (0..<2).map { _ in Set((0..<30).map { _ in Int64.random(in: 0...60, using: &random) }) }
+                .reduce(into: (Set<Int64>?.none, Set<Int64>())) { if $0.0 == nil { $0.0 = $1 } else { $0.1 = $1 } }
+            let union = try SequenceRanges(Array(one ?? [])).union(try SequenceRanges(Array(two)))
+            expect(union, is: try SequenceRanges(Array((one ?? []).union(two))))
+        }
+    }
+
+    @Test func theOldestGapsAreClosedWhenThereAreTooMany() throws {
+        let sparse = try SequenceRanges((0..<10).map { Int64($0 * 10) })
+        #expect(sparse.closing(toFit: 10) == nil)
+        // Half of what is allowed stays: the newest four gaps and the closed range.
+        let closing = try #require(sparse.closing(toFit: 8))
+        #expect(closing == 0...60)
+        #expect(sparse.union(SequenceRanges(closing)).ranges == [0...60, 70...70, 80...80, 90...90])
+    }
+
     @Test func aRepeatedSequenceIsRefused() throws {
         let error = try #require(throws: StoreError.self) { try SequenceRanges([1, 2, 2]) }
         #expect(error.code == .invalidValue)

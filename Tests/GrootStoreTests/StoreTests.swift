@@ -179,17 +179,6 @@ struct StoreTests {
         }
     }
 
-    @Test func wrongSchemaEndsTheStoreWithAnInstruction() async throws {
-        let configuration = StoreConfiguration(
-            location: .server(url: try await TestCluster.shared.database(), migrate: false)
-        )
-        let store = Store(configuration: configuration, logger: Logger(label: "test"), metrics: MetricsRegistry())
-        let error = await #expect(throws: StoreError.self) { try await store.run() }
-        #expect(error?.code == .schemaOutdated)
-        #expect(store.notReadyReason?.contains("--migrate") == true)
-        await #expect(throws: StoreError.self) { try await store.waitUntilReady(timeout: .seconds(60)) }
-    }
-
     @Test func unreachableServerIsWaitedForAndSaidSo() async throws {
         let configuration = StoreConfiguration(
             location: .server(url: "postgres://nobody@127.0.0.1:1/x", migrate: false)

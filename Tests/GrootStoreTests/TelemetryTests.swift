@@ -32,10 +32,12 @@ struct TelemetryTests {
         _ = batch.controlSamples.append(uuid: episode.uuidString)
         batch.controlSamples.append(unixNanoseconds: 1_700_000_000_123_456_789)
         for value in Int64(1)...9 { batch.controlSamples.append(bigint: value) }
+        batch.controlSamples.append(bool: false)
         batch.events.beginRow(sequence: first + 2)
         _ = batch.events.append(uuid: "")
         batch.events.append(unixNanoseconds: 1_700_000_000_000_000_000)
         for text in ["safety", "velocity_limited", "größer als erlaubt\n\t\\N"] { batch.events.append(text: text) }
+        batch.events.append(bool: false)
         return batch
     }
 
@@ -198,6 +200,7 @@ struct TelemetryTests {
                     batch.thumbnails.append(text: sequence % 2 == 1 ? "head" : "left")
                     batch.thumbnails.append(unixNanoseconds: 1_700_000_000_123_456_789 + sequence * 500_000_000)
                     batch.thumbnails.append(bytes: jpeg + [UInt8(sequence)])
+                    batch.thumbnails.append(bool: false)
                 }
                 batch.drops.thumbnails = 9
                 return batch

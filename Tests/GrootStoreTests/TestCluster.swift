@@ -33,7 +33,9 @@ actor TestCluster {
     }
 
     /// Connection text of a new, empty database.
-    func database() async throws -> String {
+    ///
+    /// - Parameter options: of CREATE DATABASE, behind the name.
+    func database(options: String = "") async throws -> String {
         let cluster = try await cluster()
         databases += 1
         let name = "test_\(databases)"
@@ -41,7 +43,7 @@ actor TestCluster {
             conninfo: cluster.conninfo(database: "postgres"),
             timeout: .seconds(20)
         )
-        try connection.executeScript("CREATE DATABASE \(name)")
+        try connection.executeScript("CREATE DATABASE \(name)\(options)")
         return cluster.conninfo(database: name)
     }
 

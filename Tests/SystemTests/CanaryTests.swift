@@ -19,6 +19,19 @@ struct CanarySerialTests {
         return try command.standardOutput()
     }
 
+    /// What a command that is refused says.
+    private func refusedRuns(_ fleet: FleetFixture, _ arguments: [String]) async throws -> String {
+        let state = fleet.folder.url.appending(path: "gateway").path
+        let command = try fleet.start(
+            "refused-\(UUID().uuidString.prefix(8))",
+            "groot-gateway",
+            ["runs"] + arguments + ["--state-dir", state]
+        )
+        try await eventually(within: .seconds(60), "\(arguments) ends: \(command.lastLines())") { !command.isRunning }
+        #expect(command.exitCode != 0, "\(arguments)")
+        return try command.logText()
+    }
+
     /// An agent that is between two episodes, or in one, gets the change with its next one; the canary's episodes run on
     /// the other checkpoint, and its worker alone serves them.
     @Test(.timeLimit(.minutes(5)))
@@ -41,8 +54,20 @@ struct CanarySerialTests {
             + [(workers[1], fleet.workerAdmins[1])]
         {
             try await eventually(within: .seconds(90), "\(process.name) ready: \(process.lastLines())") {
-                await fleet.get(port: port, "/readyz") != nil
+                await fleet.isReady(port: port)
             }
+        }
+        try await eventually(within: .seconds(30), "both checkpoints are known") {
+            try fleet.query("SELECT name FROM checkpoints ORDER BY name") == ["groot-mini", "groot-mini-2"]
+        }
+        // What nobody serves and what no agent reads is refused, before it can be put in force.
+        for (arguments, part) in [
+            (["--checkpoint", "groot-mini-3"], "no checkpoint groot-mini-3"),
+            (["--config", #"{"blend": 150}"#], "no setting \"blend\""),
+            (["--config", #"{"blend_ms": "150"}"#], "blend_ms"), (["--config", #"{"mode": "fast"}"#], "mode"),
+        ] {
+            let said = try await refusedRuns(fleet, ["save", "wrong"] + arguments)
+            #expect(said.contains(part), "\(arguments): \(said)")
         }
         _ = try await runs(fleet, "save", "stable", "--config", #"{"blend_ms": 150}"#, "--checkpoint", "groot-mini")
         _ = try await runs(fleet, "save", "second", "--config", #"{"blend_ms": 250}"#, "--checkpoint", "groot-mini-2")

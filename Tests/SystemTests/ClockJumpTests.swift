@@ -29,6 +29,33 @@ struct ClockJumpSerialTests {
         try handle.close()
     }
 
+    /// A computer without a battery and without the network's time, and one that somebody set to the year 2205: the episode
+    /// is stored as it was, at the time of its receipt, and says so.
+    @Test(.timeLimit(.minutes(4)), arguments: [90_000 - Int(Date().timeIntervalSince1970), 5_650_000_000])
+    func aRobotWithoutAClockLosesNothing(_ offset: Int) async throws {
+        let fleet = try FleetFixture()
+        let agent = try clock(in: fleet.folder.url, "agent-clock")
+        try jump(agent.file, by: offset)
+        let scene = try await FaultScene(fleet)
+        try scene.startAgent(scene.robots[0], environment: agent.environment)
+        try await scene.finished(1, within: .seconds(90))
+        try await scene.account()
+        let stored = try fleet.query(
+            """
+            SELECT bool_and(outcome IS NOT NULL), bool_and(clock_corrected),
+                bool_and(abs(extract(epoch FROM now() - started_at)) < 3600)
+            FROM episodes
+            UNION ALL
+            SELECT count(*) > 0, bool_and(clock_corrected), bool_and(abs(extract(epoch FROM now() - captured_at)) < 3600)
+            FROM inferences
+            UNION ALL
+            SELECT (SELECT count(*) FROM quarantine) = 0, sum(refused_records) = 0, sum(dropped_episodes) = 0
+            FROM telemetry_boots
+            """
+        )
+        #expect(stored == ["t|t|t", "t|t|t", "t|t|t"])
+    }
+
     @Test(.timeLimit(.minutes(6)))
     func clocksThatJumpChangeNoDurationAndLoseNothing() async throws {
         let fleet = try FleetFixture()

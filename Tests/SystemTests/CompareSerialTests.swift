@@ -12,10 +12,10 @@ struct CompareSerialTests {
         let worker = try fleet.startWorker(0)
         let simulator = try fleet.startSimulator()
         try await eventually(within: .seconds(60), "gateway ready: \(gateway.lastLines())") {
-            await fleet.get(port: fleet.gatewayAdmin, "/readyz") != nil
+            await fleet.isReady(port: fleet.gatewayAdmin)
         }
         try await eventually(within: .seconds(60), "worker ready: \(worker.lastLines())") {
-            await fleet.get(port: fleet.workerAdmins[0], "/readyz") != nil
+            await fleet.isReady(port: fleet.workerAdmins[0])
         }
         let modes = ["sync", "async", "rtc"]
         let compare = try fleet.start(

@@ -68,7 +68,7 @@ final class FaultScene {
 
     func ready(_ process: ChildProcess, _ port: Int) async throws {
         try await eventually(within: .seconds(90), "\(process.name) is ready: \(process.lastLines())") {
-            await self.fleet.get(port: port, "/readyz") != nil
+            await self.fleet.isReady(port: port)
         }
     }
 

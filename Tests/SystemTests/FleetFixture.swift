@@ -105,6 +105,12 @@ final class FleetFixture: Sendable {
         return String(decoding: answer.0, as: UTF8.self)
     }
 
+    /// A process is ready; the gateway's database with it, because tests read what was stored.
+    func isReady(port: Int) async -> Bool {
+        guard await get(port: port, "/readyz") != nil else { return false }
+        return port != gatewayAdmin ? true : await get(port: port, "/readyz/store") != nil
+    }
+
     /// Rows of one query on the gateway's private database, fields separated by `|`.
     func query(_ sql: String) throws -> [String] {
         let psql = Process()

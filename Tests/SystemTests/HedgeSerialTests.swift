@@ -19,11 +19,11 @@ struct HedgeSerialTests {
         let simulator = try fleet.startSimulator()
         defer { for worker in workers { kill(worker.processIdentifier, SIGCONT) } }
         try await eventually(within: .seconds(60), "gateway ready: \(gateway.lastLines())") {
-            await fleet.get(port: fleet.gatewayAdmin, "/readyz") != nil
+            await fleet.isReady(port: fleet.gatewayAdmin)
         }
         for index in 0...1 {
             try await eventually(within: .seconds(60), "worker ready: \(workers[index].lastLines())") {
-                await fleet.get(port: fleet.workerAdmins[index], "/readyz") != nil
+                await fleet.isReady(port: fleet.workerAdmins[index])
             }
         }
         let agent = try fleet.startAgent(

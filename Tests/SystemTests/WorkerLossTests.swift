@@ -28,11 +28,11 @@ struct WorkerLossSerialTests {
         let workers = [try fleet.startWorker(0), try fleet.startWorker(1)]
         let simulator = try fleet.startSimulator()
         try await eventually(within: .seconds(60), "gateway ready: \(gateway.lastLines())") {
-            await fleet.get(port: fleet.gatewayAdmin, "/readyz") != nil
+            await fleet.isReady(port: fleet.gatewayAdmin)
         }
         for index in 0...1 {
             try await eventually(within: .seconds(60), "worker ready: \(workers[index].lastLines())") {
-                await fleet.get(port: fleet.workerAdmins[index], "/readyz") != nil
+                await fleet.isReady(port: fleet.workerAdmins[index])
             }
         }
 

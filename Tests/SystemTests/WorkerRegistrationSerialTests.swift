@@ -29,7 +29,7 @@ struct WorkerRegistrationSerialTests {
                     && now.contains(#""checkpoints":["groot-mini"]"#)
             }
             try await eventually(within: .seconds(30), "ready") {
-                await fleet.get(port: fleet.gatewayAdmin, "/readyz") != nil
+                await fleet.isReady(port: fleet.gatewayAdmin)
             }
             if end == "killed" { worker.kill() } else { worker.terminate() }
             try await eventually(within: .seconds(30), "\(end): \(gateway.lastLines())") {

@@ -16,9 +16,9 @@ enum GatewayExit {
 
     private static func code(for code: StoreError.Code) -> ProcessExit {
         switch code {
-        case .unavailable, .timedOut, .busy, .toolsMissing, .clusterFailed: .unavailable
+        case .unavailable, .readOnly, .timedOut, .busy, .toolsMissing, .clusterFailed: .unavailable
         // The server is there and cannot be worked with as it is.
-        case .schemaOutdated, .schemaNewer, .migrationChanged: .unavailable
+        case .encoding, .rights, .schemaOutdated, .schemaNewer, .migrationChanged: .unavailable
         case .notFound, .conflict: .badInput
         case .invalidValue: .usage
         case .stateDirectory: .cannotWrite

@@ -28,12 +28,17 @@ struct ServeCommand: AsyncParsableCommand {
                 if let database = settings.database { .server(url: database, migrate: settings.migrate) } else {
                     .embedded(stateDirectory: settings.stateDirectory)
                 }
-            let store = Store(configuration: .init(location: location), logger: logger, metrics: registry)
+            var configuration = StoreConfiguration(location: location)
+            configuration.quarantineLimit = settings.quarantineLimit
+            configuration.episodeSilence = settings.episodeSilence
+            let store = Store(configuration: configuration, logger: logger, metrics: registry)
             let directory = WorkerDirectory(settings.directory, logger: logger)
-            let control = FleetControlPlane(
+            let control = try FleetControlPlane(
                 store: store,
                 gateway: ProcessInfo.processInfo.hostName,
                 directory: directory,
+                budgets: settings.budgets,
+                metrics: registry,
                 logger: logger
             )
             let gateway = GatewayProcess(

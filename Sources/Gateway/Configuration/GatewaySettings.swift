@@ -11,6 +11,9 @@ struct GatewaySettings: Sendable {
     var database: String?
     var migrate = false
     var stateDirectory = ".state/gateway"
+    var budgets = ControlBudgets()
+    var quarantineLimit = 1000
+    var episodeSilence = Duration.seconds(3600)
     var logLevel = Logger.Level.info
     /// Certificate files; read when the settings are complete.
     var tls = TLSConfiguration()

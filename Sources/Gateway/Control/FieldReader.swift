@@ -1,66 +1,79 @@
 import Foundation
 import GRPCCore
 
-/// Checks of single request fields; each failure is `INVALID_ARGUMENT` and names the field.
+/// Why a record cannot be stored as what it is: the field, and what is wrong with it.
+struct FieldProblem: Error, Equatable {
+    var message: String
+
+    init(_ field: String, _ message: String) { self.message = "\(field): \(message)" }
+
+    /// The same, said by a list of records.
+    func inside(_ list: StaticString, _ index: Int) -> FieldProblem {
+        var problem = self
+        problem.message = "\(list)[\(index)].\(message)"
+        return problem
+    }
+
+    /// For requests that are about nobody: there is no name to store anything under.
+    var refusal: RPCError { RPCError(code: .invalidArgument, message: message) }
+}
+
+/// Fields that decide whose and what a record is: they are believed as they are, or the record is not what it says.
+///
+/// Pure. What is for people is `FieldRepair`'s.
 enum FieldReader {
-    static func problem(_ field: String, _ message: String) -> RPCError {
-        RPCError(code: .invalidArgument, message: "\(field): \(message)")
-    }
-
-    /// A text of at most `limit` UTF-8 bytes without control characters other than tab and newline.
-    static func text(_ value: String, _ field: String, limit: Int, mayBeEmpty: Bool = true) throws(RPCError) -> String {
-        guard mayBeEmpty || !value.isEmpty else { throw problem(field, "must not be empty") }
-        guard value.utf8.count <= limit else {
-            throw problem(field, "has \(value.utf8.count) bytes; at most \(limit) are accepted")
-        }
-        guard value.utf8.allSatisfy({ $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }) else {
-            throw problem(field, "contains a control character")
-        }
-        return value
-    }
-
     /// A name: a non-empty text of printable characters without white space.
-    static func name(_ value: String, _ field: String, limit: Int = FieldLimit.name) throws(RPCError) -> String {
-        let value = try text(value, field, limit: limit, mayBeEmpty: false)
-        guard !value.contains(where: \.isWhitespace) else { throw problem(field, "must not contain white space") }
+    static func name(_ value: String, _ field: String, limit: Int = FieldLimit.name) throws(FieldProblem) -> String {
+        guard !value.isEmpty else { throw FieldProblem(field, "must not be empty") }
+        guard value.utf8.count <= limit else {
+            throw FieldProblem(field, "has \(value.utf8.count) bytes; at most \(limit) are accepted")
+        }
+        guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw FieldProblem(field, "contains a control character")
+        }
+        guard !value.contains(where: \.isWhitespace) else { throw FieldProblem(field, "must not contain white space") }
         return value
     }
 
-    static func uuid(_ value: String, _ field: String) throws(RPCError) -> UUID {
+    static func uuid(_ value: String, _ field: String) throws(FieldProblem) -> UUID {
         guard let uuid = UUID(uuidString: value) else {
-            throw problem(field, "\"\(value.prefix(64))\" is no UUID")
+            throw FieldProblem(field, "\"\(value.prefix(64))\" is no UUID")
         }
         return uuid
     }
 
-    /// A count or duration that fits the database's bigint.
-    static func count(_ value: UInt64, _ field: String) throws(RPCError) -> Int64 {
-        guard let count = Int64(exactly: value) else { throw problem(field, "\(value) is too large") }
-        return count
+    /// A number of a record. Half of what fits is left free, so that arithmetic on it never ends.
+    static func sequence(_ value: UInt64) throws(FieldProblem) -> Int64 {
+        guard value <= FieldLimit.sequence else { throw FieldProblem("sequence", "\(value) is absurd") }
+        return Int64(value)
     }
 
-    /// A count that fits the database's integer.
-    static func small(_ value: UInt32, _ field: String) throws(RPCError) -> Int32 {
-        guard let small = Int32(exactly: value) else { throw problem(field, "\(value) is too large") }
-        return small
+    /// A time that was measured, in nanoseconds.
+    static func duration(_ value: UInt64, _ field: String) throws(FieldProblem) -> Int64 {
+        guard value <= FieldLimit.duration else {
+            throw FieldProblem(field, "\(value) ns are more than the \(FieldLimit.duration) of thirty days")
+        }
+        return Int64(value)
     }
 
-    /// A wall-clock time in nanoseconds since 1970, from 2000 to 2199.
-    static func wallClock(_ value: Int64, _ field: String) throws(RPCError) -> Int64 {
-        guard (946_684_800_000_000_000..<7_258_118_400_000_000_000).contains(value) else {
-            throw problem(field, "\(value) is no time in nanoseconds since 1970 between the years 2000 and 2199")
+    /// A time that may be negative.
+    static func runway(_ value: Int64, _ field: String) throws(FieldProblem) -> Int64 {
+        guard value.magnitude <= FieldLimit.duration else {
+            throw FieldProblem(field, "\(value) ns are more than the \(FieldLimit.duration) of thirty days")
         }
         return value
     }
 
-    /// The text of a JSON object.
-    static func jsonObject(_ value: String, _ field: String, limit: Int) throws(RPCError) -> String {
-        let value = try text(value, field, limit: limit, mayBeEmpty: false)
-        // What does not parse is answered below.
-        guard (try? JSONSerialization.jsonObject(with: Data(value.utf8))) is [String: Any] else {
-            throw problem(field, "is no JSON object")
-        }
-        return value
+    /// Something that was counted.
+    static func count(_ value: UInt64, _ field: String) throws(FieldProblem) -> Int64 {
+        guard value <= FieldLimit.count else { throw FieldProblem(field, "\(value) is too large") }
+        return Int64(value)
+    }
+
+    /// A number of rows or attempts.
+    static func small(_ value: UInt32, _ field: String) throws(FieldProblem) -> Int32 {
+        guard value <= FieldLimit.small else { throw FieldProblem(field, "\(value) is too large") }
+        return Int32(value)
     }
 }
 
@@ -76,4 +89,10 @@ enum FieldLimit {
     static let thumbnail = 32 * 1024
     /// Records in one ReportTelemetry call.
     static let batchRecords = 10_000
+    /// Largest number of a record.
+    static let sequence: UInt64 = 1 << 62
+    /// Longest measured time in nanoseconds: thirty days.
+    static let duration: UInt64 = 30 * 86_400 * 1_000_000_000
+    static let count: UInt64 = 1 << 50
+    static let small: UInt32 = 1 << 20
 }

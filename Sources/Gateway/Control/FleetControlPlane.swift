@@ -4,29 +4,50 @@ import GrootAPI
 import GrootCore
 import GrootStore
 import Logging
+import Synchronization
 
-/// The gateway's own gRPC server: `groot.v1.Fleet` and `grpc.health.v1.Health` on a loopback port that only the data
-/// plane is meant to reach, and the store behind them.
+/// The gateway's own gRPC server: `groot.v1.Fleet` and `grpc.health.v1.Health` on a unix socket that only this user
+/// reaches, behind the data plane, and the store behind them.
 ///
-/// Any thread; it has no state of its own. The server answers from the first moment; until the database is there it
-/// answers `UNAVAILABLE`, and agents keep their telemetry.
-struct FleetControlPlane: ControlPlaneService {
+/// Any thread; what workers said and the database does not have yet is behind a lock. The server answers from the first
+/// moment and for as long as the gateway runs: while the database cannot be used, for whatever reason, it answers
+/// `UNAVAILABLE`, and agents keep their telemetry.
+final class FleetControlPlane: ControlPlaneService {
     /// Largest request, bytes: 10 000 records with every text at its limit do not fit, 10 000 real ones do.
     static let maxRequestBytes = 8 << 20
-    /// Concurrent calls of one connection of the data plane.
-    static let maxConcurrentCalls = 256
+    /// Concurrent calls of one connection of the data plane: more than `ControlAdmission` lets in, so that who is refused
+    /// hears it at once, and nobody waits for a stream.
+    static let maxConcurrentCalls = 1024
+    /// How soon a database server of our own that cannot run is tried again.
+    private static let restartPause: Duration = .seconds(5)
 
     private let store: Store
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
+    private let socket: ControlSocket
+    private let instruments: ControlInstruments
+    private let memory = Mutex(WorkerMemory())
+    private let described: AsyncStream<Void>
+    private let somethingDescribed: AsyncStream<Void>.Continuation
     private let logger: Logger
 
     /// - Parameter gateway: the name that robots are told.
-    /// - Parameter port: 0 lets the system choose.
-    init(store: Store, gateway: String, port: Int = 0, directory: WorkerDirectory? = nil, logger: Logger) {
+    /// - Throws: `GatewayError` when there is no place for its socket.
+    init(
+        store: Store,
+        gateway: String,
+        directory: WorkerDirectory? = nil,
+        budgets: ControlBudgets = ControlBudgets(),
+        metrics: MetricsRegistry,
+        logger: Logger
+    ) throws(GatewayError) {
         self.store = store
         self.logger = logger
+        socket = try ControlSocket()
+        instruments = ControlInstruments(metrics)
+        (described, somethingDescribed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let gate = ControlGate(budgets, instruments)
         let transport = HTTP2ServerTransport.Posix(
-            address: .ipv4(host: "127.0.0.1", port: port),
+            address: .unixDomainSocket(path: socket.path),
             transportSecurity: .plaintext,
             config: .defaults { config in
                 config.rpc.maxRequestPayloadSize = Self.maxRequestBytes
@@ -39,29 +60,37 @@ struct FleetControlPlane: ControlPlaneService {
         self.server = GRPCServer(
             transport: transport,
             services: [
-                FleetService(store: store, gateway: gateway, directory: directory, logger: logger),
+                FleetService(
+                    store: store,
+                    gateway: gateway,
+                    directory: directory,
+                    gate: gate,
+                    instruments: instruments,
+                    logger: logger
+                ),
                 HealthService(fleetNotReady: { store.notReadyReason }),
-            ]
+            ],
+            interceptors: [gate]
         )
     }
 
     var endpoint: GrootCore.Endpoint {
         get async throws {
-            let address = try await server.transport.listeningAddress
-            guard let ipv4 = address.ipv4 else {
-                throw RPCError(code: .internalError, message: "the control plane does not listen on IPv4: \(address)")
-            }
-            return .tcp(host: ipv4.host, port: ipv4.port)
+            // Returns once it listens.
+            _ = try await server.transport.listeningAddress
+            return .unix(path: socket.path)
         }
     }
 
     var notReadyReason: String? { store.notReadyReason }
 
     func run() async throws {
+        defer { socket.remove() }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await store.run() }
-                group.addTask { try await server.serve() }
+                group.addTask { try await self.keepStore() }
+                group.addTask { try await self.server.serve() }
+                group.addTask { try await self.saveWorkers() }
                 defer { group.cancelAll() }
                 try await group.next()
             }
@@ -71,15 +100,57 @@ struct FleetControlPlane: ControlPlaneService {
         }
     }
 
+    /// Runs the store. What it cannot go on with is said, and tried again: inference does not depend on it.
+    private func keepStore() async throws {
+        while true {
+            do {
+                try await store.run()
+                return
+            } catch let error as StoreError {
+                logger.error(
+                    "database cannot be used; inference goes on without it, agents keep their telemetry",
+                    metadata: ["fault": "\(error.fault.rawValue)", "error": "\(error)"]
+                )
+            }
+            try await Task.sleep(for: Self.restartPause)
+        }
+    }
+
+    /// Kept here until it is stored, with what the worker said before: the caller need not tell it again.
     func workerDescribed(_ report: WorkerReport) async -> Bool {
-        guard store.notReadyReason == nil else { return false }
-        do throws(StoreError) {
-            try await store.saveWorker(WorkerRecord(report))
-            return true
-        } catch {
-            // It is told again; inference does not depend on it.
-            logger.info("worker not recorded", metadata: ["worker": "\(report.name)", "error": "\(error)"])
-            return false
+        note { $0.described(WorkerRecord(report)) }
+        somethingDescribed.yield()
+        return true
+    }
+
+    private func note(_ change: (inout WorkerMemory) -> Void) {
+        let waiting = memory.withLock { memory in
+            change(&memory)
+            return memory.count
+        }
+        instruments.waiting(waiting)
+    }
+
+    /// Takes what workers said into the database, as soon as there is one.
+    private func saveWorkers() async throws {
+        for await _ in described {
+            while let worker = memory.withLock({ $0.next }) {
+                do throws(StoreError) {
+                    try await store.saveWorker(worker)
+                    note { $0.settled(worker) }
+                } catch {
+                    guard error.code == .invalidValue else {
+                        // It is there when the store is ready; until then there is nothing to do.
+                        try await Task.sleep(for: .milliseconds(250))
+                        continue
+                    }
+                    note { $0.settled(worker) }
+                    logger.warning(
+                        "worker not recorded",
+                        metadata: ["worker": "\(worker.worker)", "error": "\(error)"]
+                    )
+                }
+            }
         }
     }
 }

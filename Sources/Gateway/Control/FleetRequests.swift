@@ -4,48 +4,47 @@ import GrootAPI
 import GrootCore
 import GrootStore
 
-/// Requests of `groot.v1.Fleet`, checked field by field and turned into what the store keeps.
+/// Requests of `groot.v1.Fleet` turned into what the store keeps.
 ///
-/// Pure.
+/// Pure. Fields for people are repaired; a field that decides what the record is, and is not believable, is a problem.
 enum FleetRequests {
-    static func robot(_ request: Groot_V1_RegisterRobotRequest) throws(RPCError) -> RobotRecord {
+    static func robot(
+        _ request: Groot_V1_RegisterRobotRequest,
+        _ repair: inout FieldRepair
+    ) throws(FieldProblem) -> RobotRecord {
         RobotRecord(
             robot: try FieldReader.name(request.robot, "robot"),
             boot: try FieldReader.name(request.boot, "boot"),
-            profile: try FieldReader.text(request.profile, "profile", limit: FieldLimit.name),
-            agentVersion: try FieldReader.text(request.agentVersion, "agent_version", limit: FieldLimit.name),
-            host: try FieldReader.text(request.host, "host", limit: FieldLimit.name)
+            profile: repair.text(request.profile, .profile, limit: FieldLimit.name),
+            agentVersion: repair.text(request.agentVersion, .agentVersion, limit: FieldLimit.name),
+            host: repair.text(request.host, .host, limit: FieldLimit.name)
         )
     }
 
-    static func start(_ request: Groot_V1_StartEpisodeRequest) throws(RPCError) -> EpisodeStart {
-        guard let mode = EpisodeStart.Mode(rawValue: request.mode) else {
-            throw FieldReader.problem(
-                "mode",
-                "must be \"async\", \"sync\" or \"rtc\", not \"\(request.mode.prefix(64))\""
-            )
-        }
-        let digest = try FieldReader.text(request.checkpointSha256, "checkpoint_sha256", limit: FieldLimit.name)
-        return EpisodeStart(
+    static func start(
+        _ request: Groot_V1_StartEpisodeRequest,
+        _ repair: inout FieldRepair
+    ) throws(FieldProblem) -> EpisodeStart {
+        guard !request.task.isEmpty else { throw FieldProblem("task", "must not be empty") }
+        let started = repair.clock(request.startedAtUnixNs)
+        var start = EpisodeStart(
             episode: try FieldReader.uuid(request.episodeID, "episode_id"),
             robot: try FieldReader.name(request.robot, "robot"),
             boot: try FieldReader.name(request.boot, "boot"),
-            task: try FieldReader.text(request.task, "task", limit: FieldLimit.task, mayBeEmpty: false),
-            checkpoint: try FieldReader.text(request.checkpoint, "checkpoint", limit: FieldLimit.checkpoint),
-            checkpointSHA256: digest,
-            runConfigJSON: try FieldReader.jsonObject(
-                request.runConfigJson,
-                "run_config_json",
-                limit: FieldLimit.runConfig
-            ),
-            mode: mode,
+            task: repair.text(request.task, .task, limit: FieldLimit.task),
+            checkpoint: repair.text(request.checkpoint, .checkpoint, limit: FieldLimit.checkpoint),
+            checkpointSHA256: repair.text(request.checkpointSha256, .checkpointSHA256, limit: FieldLimit.name),
+            runConfigJSON: repair.runConfig(request.runConfigJson),
+            mode: repair.choice(request.mode, .mode),
             sceneSeed: request.hasSceneSeed ? request.sceneSeed : nil,
-            startedAtUnixNanoseconds: try FieldReader.wallClock(request.startedAtUnixNs, "started_at_unix_ns"),
+            startedAtUnixNanoseconds: started.time,
             runConfig: try runConfig(request)
         )
+        start.clockCorrected = started.isCorrected
+        return start
     }
 
-    private static func runConfig(_ request: Groot_V1_StartEpisodeRequest) throws(RPCError) -> RunConfigName? {
+    private static func runConfig(_ request: Groot_V1_StartEpisodeRequest) throws(FieldProblem) -> RunConfigName? {
         guard !request.runConfigName.isEmpty else { return nil }
         return RunConfigName(
             name: try FieldReader.name(request.runConfigName, "run_config_name"),
@@ -53,41 +52,39 @@ enum FleetRequests {
         )
     }
 
-    static func finish(_ request: Groot_V1_FinishEpisodeRequest) throws(RPCError) -> EpisodeFinish {
+    static func finish(
+        _ request: Groot_V1_FinishEpisodeRequest,
+        _ repair: inout FieldRepair
+    ) throws(FieldProblem) -> EpisodeFinish {
         guard let outcome = EpisodeOutcome(request.outcome) else {
-            throw FieldReader.problem("outcome", "must say how the episode ended")
+            throw FieldProblem("outcome", "must say how the episode ended")
         }
-        guard let judge = EpisodeFinish.Judge(rawValue: request.decidedBy) else {
-            throw FieldReader.problem(
-                "decided_by",
-                "must be \"simulator\", \"operator\" or \"agent\", not \"\(request.decidedBy.prefix(64))\""
-            )
-        }
-        return EpisodeFinish(
+        let finished = repair.clock(request.finishedAtUnixNs)
+        var finish = EpisodeFinish(
             episode: try FieldReader.uuid(request.episodeID, "episode_id"),
             robot: try FieldReader.name(request.robot, "robot"),
             outcome: outcome,
-            reason: try FieldReader.text(request.reason, "reason", limit: FieldLimit.reason),
-            decidedBy: judge,
-            finishedAtUnixNanoseconds: try FieldReader.wallClock(request.finishedAtUnixNs, "finished_at_unix_ns"),
-            durationNanoseconds: try FieldReader.count(request.durationNs, "duration_ns"),
+            reason: repair.text(request.reason, .reason, limit: FieldLimit.reason),
+            decidedBy: repair.choice(request.decidedBy, .decidedBy) ?? .agent,
+            finishedAtUnixNanoseconds: finished.time,
+            durationNanoseconds: try FieldReader.duration(request.durationNs, "duration_ns"),
             ticks: try FieldReader.count(request.ticks, "ticks"),
             starvedTicks: try FieldReader.count(request.starvedTicks, "starved_ticks"),
             missedCycles: try FieldReader.count(request.missedCycles, "missed_cycles"),
             limitedTicks: try FieldReader.count(request.limitedTicks, "limited_ticks"),
             chunks: try FieldReader.count(request.chunks, "chunks"),
             failedInferences: try FieldReader.count(request.failedInferences, "failed_inferences"),
-            notes: try FieldReader.text(request.notes, "notes", limit: FieldLimit.reason)
+            notes: repair.text(request.notes, .notes, limit: FieldLimit.reason)
         )
+        finish.clockCorrected = finished.isCorrected
+        return finish
     }
-}
 
-extension FleetRequests {
     /// Who asks for a run config, and for which episode.
-    static func assignment(_ request: Groot_V1_AssignRunConfigRequest) throws(RPCError) -> RunConfigQuestion {
+    static func assignment(_ request: Groot_V1_AssignRunConfigRequest) throws(FieldProblem) -> RunConfigQuestion {
         RunConfigQuestion(
             robot: try FieldReader.name(request.robot, "robot"),
-            task: try FieldReader.text(request.task, "task", limit: FieldLimit.task),
+            task: PeopleText.clean(request.task, limit: FieldLimit.task),
             episode: request.episodeID.isEmpty ? nil : try FieldReader.uuid(request.episodeID, "episode_id")
         )
     }

@@ -6,14 +6,14 @@ import GrootStore
 extension WorkerRecord {
     init(_ report: WorkerReport) {
         self.init(
-            worker: report.name,
+            worker: PeopleText.clean(report.name, limit: FieldLimit.name),
             address: report.address.description,
-            checkpoints: report.policies.map { policy in
+            checkpoints: report.policies.prefix(WorkerMemory.checkpointLimit).map { policy in
                 CheckpointRecord(
-                    sha256: policy.sha256,
-                    name: policy.checkpoint,
-                    policyType: policy.policyType,
-                    runtime: policy.runtime,
+                    sha256: PeopleText.clean(policy.sha256, limit: FieldLimit.name),
+                    name: PeopleText.clean(policy.checkpoint, limit: FieldLimit.checkpoint),
+                    policyType: PeopleText.clean(policy.policyType, limit: FieldLimit.name),
+                    runtime: PeopleText.clean(policy.runtime, limit: FieldLimit.name),
                     featuresJSON: Self.features(of: policy),
                     chunkSize: Int64(min(policy.chunkSize, UInt32(Int32.max))),
                     actionPeriodNanoseconds: Int64(clamping: policy.actionPeriodNs)
@@ -33,7 +33,8 @@ extension WorkerRecord {
             var output: [String: Feature]
         }
         func feature(_ feature: Groot_V1_Feature) -> (String, Feature) {
-            (feature.key, Feature(shape: feature.shape, names: feature.names))
+            let names = feature.names.map { PeopleText.clean($0, limit: FieldLimit.name) }
+            return (PeopleText.clean(feature.key, limit: FieldLimit.name), Feature(shape: feature.shape, names: names))
         }
         let features = Features(
             inputs: Dictionary(policy.inputs.map(feature), uniquingKeysWith: { first, _ in first }),

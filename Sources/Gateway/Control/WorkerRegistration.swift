@@ -8,32 +8,21 @@ struct WorkerRegistration: Sendable, Equatable {
     /// Nil when it leaves.
     var endpoint: Endpoint?
 
-    init(_ request: Groot_V1_RegisterWorkerRequest) throws(RPCError) {
+    init(_ request: Groot_V1_RegisterWorkerRequest) throws(FieldProblem) {
         worker = try FieldReader.name(request.worker, "worker")
         guard !request.leaving else { return }
         let text = try FieldReader.name(request.address, "address", limit: 300)
         do throws(EndpointError) {
             endpoint = try Endpoint(parsing: text, defaultPort: DefaultPort.worker)
         } catch {
-            throw FieldReader.problem("address", "\(error)")
+            throw FieldProblem("address", "\(error)")
         }
         if case .tcp(let host, let port) = endpoint {
             guard host != "0.0.0.0", host != "::", port != 0 else {
-                throw FieldReader.problem("address", "\(text) is where a worker listens, not where others reach it")
+                throw FieldProblem("address", "\(text) is where a worker listens, not where others reach it")
             }
         } else {
-            throw FieldReader.problem("address", "must be host:port")
-        }
-    }
-
-    /// Who the data plane verified, if it verified anybody: the worker itself, or an operator for it. A robot must not
-    /// be able to draw other robots' observations to itself.
-    func check(peers: [String]) throws(RPCError) {
-        for peer in peers where peer != "\(PeerIdentity(.worker, worker))" && !peer.hasPrefix("operator/") {
-            throw RPCError(
-                code: .permissionDenied,
-                message: "the certificate of \(peer) does not allow to register worker \"\(worker)\""
-            )
+            throw FieldProblem("address", "must be host:port")
         }
     }
 

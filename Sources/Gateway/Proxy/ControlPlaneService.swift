@@ -18,7 +18,7 @@ protocol ControlPlaneService: Sendable {
     /// never blocks a request.
     func workerDescribed(_ report: WorkerReport) async -> Bool
 
-    /// Nil when ready, else what is missing. Any thread; must not block.
+    /// Nil when what is reported is also kept, else what is missing; requests do not depend on it. Any thread; must not block.
     var notReadyReason: String? { get }
 }
 

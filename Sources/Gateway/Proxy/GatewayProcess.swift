@@ -68,6 +68,7 @@ struct GatewayProcess {
             DashboardGateway(running.peek(), configured: settings.directory.addresses)
         }
         let operations = GatewayAdmin(running: running, orders: orders)
+        let storeReadiness = StoreReadiness(reason: { control.notReadyReason })
         admin = AdminServer(
             host: settings.admin.host,
             port: settings.admin.port,
@@ -76,10 +77,13 @@ struct GatewayProcess {
             routes: {
                 routes.add(to: $0)
                 operations.add(to: $0)
-            }
+                storeReadiness.add(to: $0)
+            },
+            remark: { storeReadiness.remark }
         ) {
             guard let dataPlane = running.peek() else { return "the control plane is starting" }
-            return dataPlane.notReadyReason ?? control.notReadyReason
+            // Robots need workers; that the database is away must not take a gateway out of their service.
+            return dataPlane.notReadyReason
         }
     }
 

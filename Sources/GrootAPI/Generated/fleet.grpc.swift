@@ -138,7 +138,8 @@ extension Groot_V1_Fleet {
     /// > 
     /// > Every call is idempotent. Episodes are named by the agent (UUID), telemetry records by
     /// > (robot, boot, sequence); repeating a call that was answered changes nothing. A reply means that
-    /// > the transaction is committed.
+    /// > the transaction is committed. Texts for people are cleaned and clipped, never a reason to refuse; a record that cannot
+    /// > be stored as what it is goes into quarantine with the reason, and counts as committed.
     package protocol StreamingServiceProtocol: GRPCCore.RegistrableRPCService {
         /// Handle the "RegisterRobot" method.
         ///
@@ -247,7 +248,8 @@ extension Groot_V1_Fleet {
     /// > 
     /// > Every call is idempotent. Episodes are named by the agent (UUID), telemetry records by
     /// > (robot, boot, sequence); repeating a call that was answered changes nothing. A reply means that
-    /// > the transaction is committed.
+    /// > the transaction is committed. Texts for people are cleaned and clipped, never a reason to refuse; a record that cannot
+    /// > be stored as what it is goes into quarantine with the reason, and counts as committed.
     package protocol ServiceProtocol: Groot_V1_Fleet.StreamingServiceProtocol {
         /// Handle the "RegisterRobot" method.
         ///
@@ -354,7 +356,8 @@ extension Groot_V1_Fleet {
     /// > 
     /// > Every call is idempotent. Episodes are named by the agent (UUID), telemetry records by
     /// > (robot, boot, sequence); repeating a call that was answered changes nothing. A reply means that
-    /// > the transaction is committed.
+    /// > the transaction is committed. Texts for people are cleaned and clipped, never a reason to refuse; a record that cannot
+    /// > be stored as what it is goes into quarantine with the reason, and counts as committed.
     package protocol SimpleServiceProtocol: Groot_V1_Fleet.ServiceProtocol {
         /// Handle the "RegisterRobot" method.
         ///
@@ -690,7 +693,8 @@ extension Groot_V1_Fleet {
     /// > 
     /// > Every call is idempotent. Episodes are named by the agent (UUID), telemetry records by
     /// > (robot, boot, sequence); repeating a call that was answered changes nothing. A reply means that
-    /// > the transaction is committed.
+    /// > the transaction is committed. Texts for people are cleaned and clipped, never a reason to refuse; a record that cannot
+    /// > be stored as what it is goes into quarantine with the reason, and counts as committed.
     package protocol ClientProtocol: Sendable {
         /// Call the "RegisterRobot" method.
         ///
@@ -827,7 +831,8 @@ extension Groot_V1_Fleet {
     /// > 
     /// > Every call is idempotent. Episodes are named by the agent (UUID), telemetry records by
     /// > (robot, boot, sequence); repeating a call that was answered changes nothing. A reply means that
-    /// > the transaction is committed.
+    /// > the transaction is committed. Texts for people are cleaned and clipped, never a reason to refuse; a record that cannot
+    /// > be stored as what it is goes into quarantine with the reason, and counts as committed.
     package struct Client<Transport>: ClientProtocol where Transport: GRPCCore.ClientTransport {
         private let client: GRPCCore.GRPCClient<Transport>
 

@@ -145,7 +145,8 @@ package nonisolated struct Groot_V1_StartEpisodeRequest: Sendable {
   /// "async", "sync" or "rtc".
   package var mode: String = String()
 
-  /// Wall clock, for people; never used to compute a duration.
+  /// Wall clock, for people; never used to compute a duration. Before 2000, or more than a day ahead of the gateway's: the
+  /// time of receipt is stored in its place and the row is marked. So it is with every wall clock below.
   package var startedAtUnixNs: Int64 = 0
 
   /// Seed of the simulated scene; absent on a real robot.
@@ -370,6 +371,12 @@ package nonisolated struct Groot_V1_InferenceRecord: @unchecked Sendable {
     set {_uniqueStorage()._hedged = newValue}
   }
 
+  /// Digest of the checkpoint that answered, as the answer says; empty when none did.
+  package var checkpointSha256: String {
+    get {_storage._checkpointSha256}
+    set {_uniqueStorage()._checkpointSha256 = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -514,7 +521,7 @@ package nonisolated struct Groot_V1_TelemetryDrops: Sendable {
   /// The checksum was wrong when they were read back.
   package var damaged: UInt64 = 0
 
-  /// The control plane refused them for good.
+  /// The control plane refused them for good; the agent keeps them beside its spool.
   package var refused: UInt64 = 0
 
   /// Starts and finishes of episodes, given up last of all.
@@ -923,7 +930,7 @@ nonisolated extension Groot_V1_FinishEpisodeResponse: SwiftProtobuf.Message, Swi
 
 nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InferenceRecord"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{3}request_id\0\u{3}observation_index\0\u{1}worker\0\u{1}checkpoint\0\u{3}captured_at_unix_ns\0\u{3}latency_ns\0\u{3}runway_at_send_ns\0\u{3}runway_at_arrival_ns\0\u{1}rows\0\u{3}stale_rows\0\u{1}attempts\0\u{3}skew_ns\0\u{3}encode_ns\0\u{3}round_trip_ns\0\u{1}timings\0\u{3}batch_size\0\u{1}status\0\u{1}message\0\u{3}request_bytes\0\u{3}prefix_rows\0\u{3}frozen_rows\0\u{1}hedged\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}episode_id\0\u{3}request_id\0\u{3}observation_index\0\u{1}worker\0\u{1}checkpoint\0\u{3}captured_at_unix_ns\0\u{3}latency_ns\0\u{3}runway_at_send_ns\0\u{3}runway_at_arrival_ns\0\u{1}rows\0\u{3}stale_rows\0\u{1}attempts\0\u{3}skew_ns\0\u{3}encode_ns\0\u{3}round_trip_ns\0\u{1}timings\0\u{3}batch_size\0\u{1}status\0\u{1}message\0\u{3}request_bytes\0\u{3}prefix_rows\0\u{3}frozen_rows\0\u{1}hedged\0\u{3}checkpoint_sha256\0")
 
   fileprivate class _StorageClass {
     var _sequence: UInt64 = 0
@@ -950,6 +957,7 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
     var _prefixRows: UInt32 = 0
     var _frozenRows: UInt32 = 0
     var _hedged: Bool = false
+    var _checkpointSha256: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -984,6 +992,7 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
       _prefixRows = source._prefixRows
       _frozenRows = source._frozenRows
       _hedged = source._hedged
+      _checkpointSha256 = source._checkpointSha256
     }
   }
 
@@ -1026,6 +1035,7 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
         case 22: try { try decoder.decodeSingularUInt32Field(value: &_storage._prefixRows) }()
         case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._frozenRows) }()
         case 24: try { try decoder.decodeSingularBoolField(value: &_storage._hedged) }()
+        case 25: try { try decoder.decodeSingularStringField(value: &_storage._checkpointSha256) }()
         default: break
         }
       }
@@ -1110,6 +1120,9 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
       if _storage._hedged != false {
         try visitor.visitSingularBoolField(value: _storage._hedged, fieldNumber: 24)
       }
+      if !_storage._checkpointSha256.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._checkpointSha256, fieldNumber: 25)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1143,6 +1156,7 @@ nonisolated extension Groot_V1_InferenceRecord: SwiftProtobuf.Message, SwiftProt
         if _storage._prefixRows != rhs_storage._prefixRows {return false}
         if _storage._frozenRows != rhs_storage._frozenRows {return false}
         if _storage._hedged != rhs_storage._hedged {return false}
+        if _storage._checkpointSha256 != rhs_storage._checkpointSha256 {return false}
         return true
       }
       if !storagesAreEqual {return false}

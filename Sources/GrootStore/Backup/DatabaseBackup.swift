@@ -26,6 +26,16 @@ package struct DatabaseBackup: Sendable {
     /// Writes the database into `file`, which appears when it is complete; the database may be in use.
     package func dump(to file: String) async throws(StoreError) {
         let partial = file + ".partial"
+        // The copy holds all that the database does, so nobody else may read it, not even while it is written. An older
+        // unfinished one may be anybody's to read.
+        try? FileManager.default.removeItem(atPath: partial)
+        guard
+            FileManager.default.createFile(
+                atPath: partial,
+                contents: nil,
+                attributes: [.posixPermissions: NSNumber(value: 0o600)]
+            )
+        else { throw StoreError(.rejected, "the backup cannot be written to \(file)") }
         try await run("pg_dump", ["--format=custom", "--no-owner", "--no-privileges", "--file=\(partial)", conninfo])
         do {
             let handle = try FileHandle(forUpdating: URL(fileURLWithPath: partial))

@@ -19,6 +19,8 @@ struct ClusterLayout: Sendable, Equatable {
     var pidFile: String { data + "/postmaster.pid" }
     /// What postgres says before it opens its own log in `log/`.
     var startLog: String { directory + "/start.log" }
+    /// Which process the server is, as the gateway saw it.
+    var serverRecord: String { directory + "/server" }
     var lock: String { directory + "/lock" }
 
     init(stateDirectory: String, temporaryDirectory: String = "/tmp") {

@@ -37,7 +37,7 @@ package final class EmbeddedCluster: Sendable {
         self.layout = ClusterLayout(stateDirectory: stateDirectory)
         self.tuning = tuning
         self.logger = logger
-        self.processes = ClusterProcesses(data: layout.data)
+        self.processes = ClusterProcesses(data: layout.data, record: layout.serverRecord)
     }
 
     /// How to connect once the server runs.
@@ -73,7 +73,13 @@ package final class EmbeddedCluster: Sendable {
     var isLaunched: Bool { launched.withLock { $0 } }
 
     /// The owner connected: later exits of the server are crashes, not failures to start.
-    func noteServed() { served.withLock { $0 = true } }
+    func noteServed() {
+        let isFirst = served.withLock { served in
+            defer { served = true }
+            return !served
+        }
+        if isFirst { processes.noteServing() }
+    }
 
     /// Runs the server until the task is cancelled, then shuts it down; starts it again when it dies.
     ///

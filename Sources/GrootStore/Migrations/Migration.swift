@@ -21,6 +21,7 @@ package struct Migration: Sendable {
         step(3, "run_configs", PackageResources.m0003_run_configs_up_sql, PackageResources.m0003_run_configs_down_sql),
         step(4, "views", PackageResources.m0004_views_up_sql, PackageResources.m0004_views_down_sql),
         step(5, "thumbnails", PackageResources.m0005_thumbnails_up_sql, PackageResources.m0005_thumbnails_down_sql),
+        step(6, "boundaries", PackageResources.m0006_boundaries_up_sql, PackageResources.m0006_boundaries_down_sql),
     ]
 
     private static func step(_ version: Int, _ name: String, _ up: [UInt8], _ down: [UInt8]) -> Migration {

@@ -39,6 +39,8 @@ package struct CopyRows: Sendable {
     }
 
     package var count: Int { sequences.count }
+    /// What will be written, without what the stream adds around it.
+    package var byteCount: Int { bytes.count }
 
     /// Starts the next row; its remaining fields follow.
     package mutating func beginRow(sequence: Int64) {
@@ -46,6 +48,13 @@ package struct CopyRows: Sendable {
         sequences.append(sequence)
         bytes.append(contentsOf: rowHead)
         append(bigint: sequence)
+    }
+
+    /// Takes back the last row, complete or not.
+    package mutating func dropRow() {
+        guard let start = starts.popLast() else { return }
+        sequences.removeLast()
+        bytes.removeLast(bytes.count - start)
     }
 
     package mutating func append(bigint value: Int64) {

@@ -16,11 +16,16 @@ import GrootCore
     ///
     /// - Parameter conninfo: a `postgres://` URL or libpq's `key=value` text.
     /// - Parameter timeout: for connecting (whole seconds, at least 2) and for every statement.
-    /// - Throws: `unavailable`, or `rejected` when the server does not want us (password, database name).
-    package init(conninfo: String, timeout: Duration) throws(StoreError) {
+    /// - Parameter writing: only a server that takes writes will do; of several hosts, the one that does.
+    /// - Throws: `unavailable`, or `readOnly` when no server takes writes.
+    package init(conninfo: String, timeout: Duration, writing: Bool = false) throws(StoreError) {
         let seconds = max(2, Int(timeout.seconds.rounded(.up)))
-        let keywords = ["dbname", "fallback_application_name", "connect_timeout", "client_encoding"]
-        let values = [conninfo, "groot-gateway", String(seconds), "UTF8"]
+        var keywords = ["dbname", "fallback_application_name", "connect_timeout", "client_encoding"]
+        var values = [conninfo, "groot-gateway", String(seconds), "UTF8"]
+        if writing {
+            keywords.append("target_session_attrs")
+            values.append("read-write")
+        }
         let opened = unsafe try withCStrings(keywords) { (keywords) throws(StoreError) -> OpaquePointer? in
             unsafe try withCStrings(values) { (values) throws(StoreError) -> OpaquePointer? in
                 unsafe PQconnectdbParams(keywords, values, 1)
@@ -31,10 +36,19 @@ import GrootCore
         self.timeout = timeout
         guard unsafe PQstatus(handle) == CONNECTION_OK else {
             // libpq has no SQLSTATE for a failed connection; everything a wait may cure stays `unavailable`.
-            throw StoreError(.unavailable, "no connection to the database: \(lastMessage)")
+            let message = lastMessage
+            let isReadOnly = message.contains("session is read-only")
+            throw StoreError(
+                isReadOnly ? .readOnly : .unavailable,
+                isReadOnly
+                    ? "the server takes no writes (a standby, or after a failover): \(message)"
+                    : "no connection to the database: \(message)"
+            )
         }
         unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
         guard unsafe PQsetnonblocking(handle, 1) == 0 else { throw StoreError(.unavailable, lastMessage) }
+        // What a server, database or login sets otherwise would change what our statements mean and answers look like.
+        try executeScript("SET standard_conforming_strings = on; SET DateStyle = ISO; SET IntervalStyle = postgres")
     }
 
     deinit {

@@ -9,9 +9,10 @@ final class PostgresPool: Sendable {
     private let queueLimit: Int
     private let pending: Mutex<[Int]>
 
-    init(conninfo: String, size: Int, queueLimit: Int, timeout: Duration) {
+    /// - Parameter writing: only servers that take writes will do.
+    init(conninfo: String, size: Int, queueLimit: Int, timeout: Duration, writing: Bool) {
         self.sessions = (0..<max(1, size)).map {
-            PostgresSession(name: "groot.postgres.\($0)", conninfo: conninfo, timeout: timeout)
+            PostgresSession(name: "groot.postgres.\($0)", conninfo: conninfo, timeout: timeout, writing: writing)
         }
         self.queueLimit = queueLimit
         self.pending = Mutex(Array(repeating: 0, count: max(1, size)))

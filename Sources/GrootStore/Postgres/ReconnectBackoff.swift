@@ -32,7 +32,7 @@ struct ReconnectBackoff: Sendable {
 final class ReconnectGate: Sendable {
     private struct State {
         var backoff = ReconnectBackoff()
-        var lastProblem = ""
+        var lastProblem = StoreError(.unavailable, "no connection to the database")
     }
 
     private let state = Mutex(State())
@@ -40,7 +40,7 @@ final class ReconnectGate: Sendable {
     /// - Throws: the last attempt's problem while it is too early for another one.
     func admit() throws(StoreError) {
         let problem = state.withLock { $0.backoff.wait(at: .now()) == nil ? nil : $0.lastProblem }
-        if let problem { throw StoreError(.unavailable, problem) }
+        if let problem { throw problem }
     }
 
     func succeeded() { state.withLock { $0.backoff.attemptSucceeded() } }
@@ -48,7 +48,7 @@ final class ReconnectGate: Sendable {
     func failed(_ error: StoreError) {
         state.withLock {
             $0.backoff.attemptFailed(at: .now())
-            $0.lastProblem = error.message
+            $0.lastProblem = error
         }
     }
 }

@@ -137,7 +137,7 @@ extension Queries {
                         'rows', i.chunk_rows, 'stale_rows', i.stale_rows, 'attempts', i.attempts,
                         'request_id', i.request_id
                     ) ORDER BY i.captured_at, i.sequence)
-                    FROM inferences AS i WHERE i.episode_id = m.episode_id
+                    FROM inferences AS i WHERE i.episode_id = m.episode_id AND i.robot = m.robot
                 ), '[]'),
                 'samples', coalesce((
                     SELECT jsonb_agg(jsonb_build_object(
@@ -145,13 +145,13 @@ extension Queries {
                         'ticks', s.ticks, 'starved', s.starved_ticks, 'limited', s.limited_ticks,
                         'missed', s.missed_cycles, 'jitter_p99_ms', s.jitter_p99_ns / 1e6
                     ) ORDER BY s.sampled_at, s.sequence)
-                    FROM control_samples AS s WHERE s.episode_id = m.episode_id
+                    FROM control_samples AS s WHERE s.episode_id = m.episode_id AND s.robot = m.robot
                 ), '[]'),
                 'events', coalesce((
                     SELECT jsonb_agg(jsonb_build_object(
                         'at', v.happened_at, 'kind', v.kind, 'name', v.name, 'message', v.message
                     ) ORDER BY v.happened_at, v.sequence)
-                    FROM events AS v WHERE v.episode_id = m.episode_id
+                    FROM events AS v WHERE v.episode_id = m.episode_id AND v.robot = m.robot
                 ), '[]')
             )::text AS json
             FROM episode_metrics AS m WHERE m.episode_id = $1
@@ -170,9 +170,11 @@ extension Queries {
                 'url', format('/api/episodes/%s/thumbnails/%s', t.episode_id, t.sequence)
             ) ORDER BY t.captured_at, t.camera, t.sequence), '[]')::text AS json
             FROM (
-                SELECT camera, captured_at, episode_id, sequence, min(captured_at) OVER () AS first_at
+                SELECT camera, captured_at, episode_id, robot, sequence, min(captured_at) OVER () AS first_at
                 FROM thumbnails WHERE episode_id = $1
             ) AS t LEFT JOIN episodes AS e ON e.episode_id = t.episode_id
+            -- Another robot's pictures under this episode's name are not shown.
+            WHERE e.robot IS NULL OR e.robot = t.robot
             """
     ) { (row) throws(StoreError) in try row.text(0) }
 
@@ -181,7 +183,11 @@ extension Queries {
         "dashboard_thumbnail",
         parameters: [.uuid, .bigint],
         columns: [PostgresColumn("jpeg", .text)],
-        sql: "SELECT encode(jpeg, 'base64') AS jpeg FROM thumbnails WHERE episode_id = $1 AND sequence = $2 LIMIT 1"
+        sql: """
+            SELECT encode(t.jpeg, 'base64') AS jpeg
+            FROM thumbnails AS t LEFT JOIN episodes AS e ON e.episode_id = t.episode_id
+            WHERE t.episode_id = $1 AND t.sequence = $2 AND (e.robot IS NULL OR e.robot = t.robot) LIMIT 1
+            """
     ) { (row) throws(StoreError) in try row.text(0) }
 
     /// Success by checkpoint and task with its 95 % interval, as the view of the same name gives it.

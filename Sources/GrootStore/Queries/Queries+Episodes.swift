@@ -17,24 +17,24 @@ extension Queries {
     ) { (row) throws(StoreError) in try row.text(0) }
 
     /// episode, robot, boot, task, checkpoint, checkpoint sha256, run config sha256, mode, scene seed, started at (ns),
-    /// name and version of the assigned run config.
+    /// name and version of the assigned run config, whether the clock was corrected.
     ///
     /// The finish may have arrived first, hence the upsert. The first start wins. No row comes back when the episode
     /// belongs to another robot.
     static let startEpisode = Query(
         "start_episode",
         parameters: [
-            .uuid, .text, .text, .text, .text, .text, .text, .text, .bigint, .bigint, .text, .integer,
+            .uuid, .text, .text, .text, .text, .text, .text, .text, .bigint, .bigint, .text, .integer, .bool,
         ],
         columns: [PostgresColumn("episode_id", .uuid)],
         sql: """
             INSERT INTO episodes AS e (
                 episode_id, robot, boot, task, checkpoint, checkpoint_sha256, run_config_sha256, mode, scene_seed,
-                started_at, run_config_name, run_config_version
+                started_at, run_config_name, run_config_version, clock_corrected
             )
             VALUES (
                 $1, $2, $3, $4, $5, $6, $7, $8, $9,
-                timestamptz 'epoch' + ($10::bigint / 1000) * interval '1 microsecond', $11, $12
+                timestamptz 'epoch' + ($10::bigint / 1000) * interval '1 microsecond', $11, $12, $13
             )
             ON CONFLICT (episode_id) DO UPDATE SET
                 boot = coalesce(e.boot, excluded.boot),
@@ -46,31 +46,32 @@ extension Queries {
                 scene_seed = coalesce(e.scene_seed, excluded.scene_seed),
                 started_at = coalesce(e.started_at, excluded.started_at),
                 run_config_name = coalesce(e.run_config_name, excluded.run_config_name),
-                run_config_version = coalesce(e.run_config_version, excluded.run_config_version)
+                run_config_version = coalesce(e.run_config_version, excluded.run_config_version),
+                clock_corrected = e.clock_corrected OR excluded.clock_corrected
             WHERE e.robot = excluded.robot
             RETURNING episode_id
             """
     ) { (row) throws(StoreError) in try row.text(0) }
 
     /// episode, robot, outcome, reason, decided by, finished at (ns), duration (ns), ticks, starved ticks, missed
-    /// cycles, limited ticks, chunks, failed inferences, notes.
+    /// cycles, limited ticks, chunks, failed inferences, notes, whether the clock was corrected.
     ///
     /// The first finish wins.
     static let finishEpisode = Query(
         "finish_episode",
         parameters: [
             .uuid, .text, .text, .text, .text, .bigint, .bigint, .bigint, .bigint, .bigint, .bigint, .bigint, .bigint,
-            .text,
+            .text, .bool,
         ],
         columns: [PostgresColumn("episode_id", .uuid)],
         sql: """
             INSERT INTO episodes AS e (
                 episode_id, robot, outcome, reason, decided_by, finished_at, duration_ns, ticks, starved_ticks,
-                missed_cycles, limited_ticks, chunks, failed_inferences, notes
+                missed_cycles, limited_ticks, chunks, failed_inferences, notes, clock_corrected
             )
             VALUES (
                 $1, $2, $3, $4, $5, timestamptz 'epoch' + ($6::bigint / 1000) * interval '1 microsecond',
-                $7, $8, $9, $10, $11, $12, $13, $14
+                $7, $8, $9, $10, $11, $12, $13, $14, $15
             )
             ON CONFLICT (episode_id) DO UPDATE SET
                 outcome = coalesce(e.outcome, excluded.outcome),
@@ -84,7 +85,8 @@ extension Queries {
                 limited_ticks = coalesce(e.limited_ticks, excluded.limited_ticks),
                 chunks = coalesce(e.chunks, excluded.chunks),
                 failed_inferences = coalesce(e.failed_inferences, excluded.failed_inferences),
-                notes = coalesce(e.notes, excluded.notes)
+                notes = coalesce(e.notes, excluded.notes),
+                clock_corrected = e.clock_corrected OR excluded.clock_corrected
             WHERE e.robot = excluded.robot
             RETURNING episode_id
             """

@@ -63,7 +63,9 @@ extension Queries {
             PostgresColumn("message", .text),
         ],
         sql: """
-            SELECT happened_at, kind, name, message FROM events WHERE episode_id = $1 ORDER BY happened_at, sequence
+            SELECT v.happened_at, v.kind, v.name, v.message
+            FROM events AS v JOIN episodes AS e ON e.episode_id = v.episode_id AND e.robot = v.robot
+            WHERE v.episode_id = $1 ORDER BY v.happened_at, v.sequence
             """
     )
 
@@ -78,7 +80,9 @@ extension Queries {
         ],
         sql: """
             SELECT captured_at, starved_ms, cause, cause_ms, usual_ms, worker, request_id
-            FROM starvation_causes WHERE episode_id = $1 ORDER BY captured_at
+            FROM starvation_causes
+            WHERE episode_id = $1 AND robot = (SELECT robot FROM episodes WHERE episode_id = $1)
+            ORDER BY captured_at
             """
     )
 
@@ -143,6 +147,13 @@ extension Queries {
             ORDER BY task, episodes DESC, checkpoint_sha256
             """
     )
+
+    /// Every name that a worker or an episode ever gave a checkpoint.
+    static let checkpointNames = Query(
+        "checkpoint_names",
+        columns: [PostgresColumn("name", .text)],
+        sql: "SELECT DISTINCT name FROM checkpoints ORDER BY name"
+    ) { (row) throws(StoreError) in try row.text(0) }
 
     /// sha256, then what is changed unless null: path, statistics, parent's sha256, notes.
     static let describeCheckpoint = Query(

@@ -17,7 +17,7 @@ extension Queries {
         sql: """
             WITH started AS (
                 SELECT run_config_name AS name, run_config_version AS version FROM episodes
-                WHERE episode_id = $3 AND started_at IS NOT NULL
+                WHERE episode_id = $3 AND robot = $1 AND started_at IS NOT NULL
             ), hashed AS (
                 SELECT coalesce(('x' || left(md5(($3::uuid)::text), 8))::bit(32)::bigint / 4294967296.0, 1) AS position
             ), scope AS (

@@ -52,7 +52,7 @@ package enum Queries {
     /// All of them; a query that is missing here is not covered by the type test.
     package static let all: [QuerySignature] =
         [
-            ping.signature, textDigest.signature,
+            textDigest.signature,
             lockMigrations.signature, migrationTableExists.signature, appliedMigrations.signature,
             recordMigration.signature, forgetMigration.signature, grantRoles.signature,
             databaseExists.signature,
@@ -72,11 +72,11 @@ package enum Queries {
             dashboardRobots.signature, dashboardWorkers.signature, dashboardLatency.signature,
             dashboardEpisodes.signature, dashboardEpisode.signature, dashboardComparison.signature,
             dashboardThumbnails.signature, dashboardThumbnail.signature,
+            probeServer.signature, missingRights.signature, quarantineRecord.signature, countQuarantined.signature,
+            pruneQuarantine.signature, saveRobotBoot.signature, closeEarlierEpisodes.signature,
+            closeSilentEpisodes.signature, reopenEpisode.signature, addEpisodeCheckpoints.signature,
+            checkpointNames.signature,
         ]
-
-    static let ping = Query("ping", columns: [PostgresColumn("answer", .integer)], sql: "SELECT 1 AS answer") {
-        (row) throws(StoreError) in try row.integer(0)
-    }
 
     static let databaseExists = Query(
         "database_exists",

@@ -78,9 +78,12 @@ package struct EpisodeStart: Sendable, Equatable {
     package var checkpointSHA256: String
     /// JSON object.
     package var runConfigJSON: String
-    package var mode: Mode
+    /// Nil when the agent named one that this program does not know.
+    package var mode: Mode?
     package var sceneSeed: Int64?
     package var startedAtUnixNanoseconds: Int64
+    /// The robot's clock was absurd; the time is that of receipt.
+    package var clockCorrected = false
     /// The assigned run config that it started from.
     package var runConfig: RunConfigName?
 
@@ -92,7 +95,7 @@ package struct EpisodeStart: Sendable, Equatable {
         checkpoint: String,
         checkpointSHA256: String,
         runConfigJSON: String,
-        mode: Mode,
+        mode: Mode?,
         sceneSeed: Int64?,
         startedAtUnixNanoseconds: Int64,
         runConfig: RunConfigName? = nil
@@ -125,6 +128,8 @@ package struct EpisodeFinish: Sendable, Equatable {
     package var reason: String
     package var decidedBy: Judge
     package var finishedAtUnixNanoseconds: Int64
+    /// The robot's clock was absurd; the time is that of receipt.
+    package var clockCorrected = false
     package var durationNanoseconds: Int64
     package var ticks: Int64
     package var starvedTicks: Int64

@@ -42,6 +42,28 @@ package struct SequenceRanges: Sendable, Equatable {
 
     package var isEmpty: Bool { ranges.isEmpty }
 
+    package func union(_ other: SequenceRanges) -> SequenceRanges {
+        var result = SequenceRanges()
+        for range in (ranges + other.ranges).sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            guard let last = result.ranges.last, range.lowerBound <= last.upperBound + 1 else {
+                result.ranges.append(range)
+                continue
+            }
+            result.ranges[result.ranges.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+        }
+        return result
+    }
+
+    /// The range that closes the oldest gaps so that at most `limit` ranges are left; nil when there are not more.
+    ///
+    /// Agents send in order: what is missing below was given up. Half of the limit stays free, so that this is rare.
+    package func closing(toFit limit: Int) -> ClosedRange<Int64>? {
+        guard ranges.count > limit, let first = ranges.first else { return nil }
+        return first.lowerBound...ranges[ranges.count - max(1, limit / 2)].upperBound
+    }
+
+    package init(_ range: ClosedRange<Int64>) { ranges = [range] }
+
     /// The server's text format.
     package var multirange: String {
         "{" + ranges.map { "[\($0.lowerBound),\($0.upperBound + 1))" }.joined(separator: ",") + "}"

@@ -1,3 +1,5 @@
+package import Foundation
+
 /// What one report brings, ready to be copied.
 package struct TelemetryBatch: Sendable {
     package let robot: String
@@ -8,6 +10,8 @@ package struct TelemetryBatch: Sendable {
     /// They have a sequence of their own.
     package var thumbnails: CopyRows
     package var drops = TelemetryDrops()
+    /// Sequences of the inferences that brought a chunk, by what answered.
+    private(set) var answers: [EpisodeAnswer: [Int64]] = [:]
 
     package init(
         robot: String,
@@ -26,12 +30,31 @@ package struct TelemetryBatch: Sendable {
     }
 
     package var count: Int { tables.reduce(0) { $0 + $1.count } }
+    package var byteCount: Int { tables.reduce(0) { $0 + $1.byteCount } }
+
+    /// An inference of the batch brought a chunk.
+    package mutating func answered(_ answer: EpisodeAnswer, sequence: Int64) {
+        answers[answer, default: []].append(sequence)
+    }
     /// Of the records; thumbnails apart.
     package var highestSequence: Int64? { records.compactMap { $0.sequences.max() }.max() }
     var isEmpty: Bool { count == 0 && drops == TelemetryDrops() }
     var tables: [CopyRows] { records + [thumbnails] }
     var recordSequences: [Int64] { records.flatMap(\.sequences) }
     private var records: [CopyRows] { [inferences, controlSamples, events] }
+}
+
+/// What answered in an episode.
+package struct EpisodeAnswer: Sendable, Hashable {
+    package var episode: UUID
+    package var checkpointSHA256: String
+    package var checkpoint: String
+
+    package init(episode: UUID, checkpointSHA256: String, checkpoint: String) {
+        self.episode = episode
+        self.checkpointSHA256 = checkpointSHA256
+        self.checkpoint = checkpoint
+    }
 }
 
 /// What an agent had to give up, counted since its start.

@@ -30,6 +30,7 @@ package enum TelemetryTable: String, Sendable, CaseIterable {
                 PostgresColumn("status", .text), PostgresColumn("message", .text),
                 PostgresColumn("request_bytes", .bigint), PostgresColumn("prefix_rows", .integer),
                 PostgresColumn("frozen_rows", .integer), PostgresColumn("hedged", .bool),
+                PostgresColumn("checkpoint_sha256", .text), PostgresColumn("clock_corrected", .bool),
             ]
         case .controlSamples:
             [
@@ -38,17 +39,19 @@ package enum TelemetryTable: String, Sendable, CaseIterable {
                 PostgresColumn("missed_cycles", .bigint), PostgresColumn("limited_ticks", .bigint),
                 PostgresColumn("runway_ns", .bigint), PostgresColumn("min_runway_ns", .bigint),
                 PostgresColumn("jitter_p50_ns", .bigint), PostgresColumn("jitter_p99_ns", .bigint),
-                PostgresColumn("jitter_max_ns", .bigint),
+                PostgresColumn("jitter_max_ns", .bigint), PostgresColumn("clock_corrected", .bool),
             ]
         case .events:
             [
                 PostgresColumn("episode_id", .uuid), PostgresColumn("happened_at", .timestamptz),
                 PostgresColumn("kind", .text), PostgresColumn("name", .text), PostgresColumn("message", .text),
+                PostgresColumn("clock_corrected", .bool),
             ]
         case .thumbnails:
             [
                 PostgresColumn("episode_id", .uuid), PostgresColumn("camera", .text),
                 PostgresColumn("captured_at", .timestamptz), PostgresColumn("jpeg", .bytea),
+                PostgresColumn("clock_corrected", .bool),
             ]
         }
     }

@@ -62,12 +62,15 @@ package final class SpoolFolder: SpoolStorage {
         try attempt("list") {
             let files = try FileManager.default.contentsOfDirectory(
                 at: directory,
-                includingPropertiesForKeys: [.contentModificationDateKey, .fileSizeKey]
+                includingPropertiesForKeys: [.contentModificationDateKey, .fileSizeKey, .isRegularFileKey]
             )
-            // Oldest first. A file whose date cannot be read counts as the oldest: the order is a courtesy.
-            return try files.map { file in
-                (file, try file.resourceValues(forKeys: [.contentModificationDateKey, .fileSizeKey]))
+            // Oldest first. A file whose date cannot be read counts as the oldest: the order is a courtesy. Folders, links,
+            // pipes and what vanished meanwhile are none of the spool's.
+            return files.compactMap { file in
+                (try? file.resourceValues(forKeys: [.contentModificationDateKey, .fileSizeKey, .isRegularFileKey]))
+                    .map { (file, $0) }
             }
+            .filter { $0.1.isRegularFile == true }
             .sorted {
                 ($0.1.contentModificationDate ?? .distantPast, $0.0.lastPathComponent)
                     < ($1.1.contentModificationDate ?? .distantPast, $1.0.lastPathComponent)

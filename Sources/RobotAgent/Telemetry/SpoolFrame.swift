@@ -60,6 +60,8 @@ package enum SpoolLane: String, Sendable, CaseIterable {
 package enum SpoolFrame {
     /// Largest frame that is believed; a longer length means damage.
     package static let maximumLength = 1 << 20
+    /// Smallest frame: no file has more entries than its bytes allow.
+    package static let minimumBytes = prefix + head
     private static let marker: [UInt8] = [0x47, 0x53, 0xF5, 0x02]
     private static let prefix = 12
     private static let head = 9

@@ -10,12 +10,12 @@ package struct SpoolLosses: Equatable, Sendable {
     package var thumbnails: UInt64 = 0
     /// The checksum was wrong.
     package var damaged: UInt64 = 0
-    /// The control plane refused them for good.
+    /// Those among the above, `damaged` apart, that the control plane refused for good; they are kept beside the spool.
     package var refused: UInt64 = 0
 
     package init() {}
 
-    package var total: UInt64 { inferences + controlSamples + events + episodes + thumbnails + damaged + refused }
+    package var total: UInt64 { inferences + controlSamples + events + episodes + thumbnails + damaged }
 
     package mutating func gaveUp(_ kind: SpoolEntry.Kind) {
         switch kind {

@@ -172,8 +172,10 @@ package struct SpoolState: Sendable {
         else { return (0, false) }
         inFlight = nil
         var damaged: UInt64 = 0
-        if let last, last + 1 > part.expected {
-            damaged = (last + 1 - part.expected) - min(UInt64(entries), last + 1 - part.expected)
+        // The largest number there is has no successor, and no file misses more than its bytes have room for.
+        if let last, last < UInt64.max, last + 1 > part.expected {
+            let missing = (last + 1 - part.expected) - min(UInt64(entries), last + 1 - part.expected)
+            damaged = min(missing, UInt64(max(0, part.bytes / SpoolFrame.minimumBytes - entries)))
             part.expected = last + 1
         }
         part.sentBytes = max(part.sentBytes, end)

@@ -25,6 +25,8 @@ struct SpoolStore {
     private let storage: any SpoolStorage
     private let robot: String
     private let boot: String
+    /// Nil: what is refused is only counted.
+    private var refused: RefusedEntries?
     private var state: SpoolState
     private var memory = Deque<SpoolEntry>()
     private(set) var losses = SpoolLosses()
@@ -34,8 +36,11 @@ struct SpoolStore {
     private(set) var lastProblem: String?
 
     /// Finds what earlier starts left.
+    ///
+    /// - Parameter refused: where entries are kept that the control plane refuses for good.
     init(
         storage: any SpoolStorage,
+        refused: (any SpoolStorage)? = nil,
         robot: String,
         boot: String,
         limits: SpoolState.Limits
@@ -43,6 +48,9 @@ struct SpoolStore {
         self.storage = storage
         self.robot = robot
         self.boot = boot
+        self.refused = try refused.map { (storage) throws(SpoolStorageError) in
+            try RefusedEntries(storage: storage, robot: robot)
+        }
         var found: [(segment: SpoolSegment, bytes: Int)] = []
         for file in try storage.list() {
             guard let segment = SpoolSegment(fileName: file.name, robot: robot), segment.boot != boot else { continue }
@@ -56,10 +64,17 @@ struct SpoolStore {
                     .sorted { $0.segment.first < $1.segment.first }
                 for (index, file) in files.enumerated() {
                     // The next file's name says how many are in this one; only the last must be counted.
-                    let count =
-                        index + 1 < files.count
-                        ? Int(clamping: files[index + 1].segment.first - file.segment.first)
-                        : SpoolFrame.decode(try storage.read(file.segment.fileName, from: 0)).entries.count
+                    let count: Int
+                    if index + 1 < files.count {
+                        // A name is only a name: no file holds more than its bytes allow.
+                        let named = files[index + 1].segment.first - file.segment.first
+                        count = min(Int(clamping: named), file.bytes / SpoolFrame.minimumBytes)
+                    } else if let bytes = try? storage.read(file.segment.fileName, from: 0) {
+                        count = SpoolFrame.decode(bytes).entries.count
+                    } else {
+                        // It cannot be read; the sender says so when it comes to it.
+                        count = 0
+                    }
                     parts.append(SpoolState.Part(segment: file.segment, bytes: file.bytes, entries: count))
                 }
             }
@@ -201,9 +216,22 @@ struct SpoolStore {
         }
     }
 
-    /// The control plane has all of the batch, or `refused` entries of it never will be taken.
-    mutating func committed(_ batch: Batch, refused: Int = 0) {
-        losses.refused += UInt64(refused)
+    /// The control plane never will take what is in the batch: it is kept beside the spool, and counted.
+    mutating func refused(_ batch: Batch, because reason: String) {
+        for entry in batch.entries {
+            losses.gaveUp(entry.kind)
+            losses.refused += 1
+            do throws(SpoolStorageError) {
+                try refused?.keep(entry, boot: batch.boot, reason: reason)
+            } catch {
+                lastProblem = error.description
+            }
+        }
+        committed(batch)
+    }
+
+    /// The control plane has all of the batch.
+    mutating func committed(_ batch: Batch) {
         switch batch.source {
         case .memory:
             if memory.first == batch.entries.first { memory.removeFirst() }

@@ -19,8 +19,8 @@ package protocol FleetReporting: Sendable {
 ///
 /// Any thread; the files are behind one lock that is held for a write, never for a wait on the network or for the disk
 /// to be safe. When `append` returns, the entry survives the death of the process; entries about episodes survive a loss
-/// of power as well, details within `synchronizeInterval`. Entries that the control plane refuses for good are given up with
-/// an error line, because nothing behind them would ever be sent otherwise.
+/// of power as well, details within `synchronizeInterval`. Entries that the control plane refuses for good leave the spool
+/// with an error line, because nothing behind them would ever be sent otherwise; they are kept beside its files (`RefusedEntries`).
 package final class TelemetrySpool: Sendable {
     /// Records per call.
     package static let batchSize = 1000
@@ -53,8 +53,10 @@ package final class TelemetrySpool: Sendable {
         metrics: MetricsRegistry = MetricsRegistry(),
         logger: Logger
     ) throws(AgentError) {
+        let folder = try SpoolFolder(directory)
         try self.init(
-            storage: try SpoolFolder(directory),
+            storage: folder,
+            refused: folder,
             robot: robot,
             boot: boot,
             limits: limits,
@@ -63,8 +65,10 @@ package final class TelemetrySpool: Sendable {
         )
     }
 
+    /// - Parameter refused: where entries are kept that the control plane refuses for good; nil only counts them.
     package init(
         storage: any SpoolStorage,
+        refused: (any SpoolStorage)? = nil,
         robot: String,
         boot: String,
         limits: SpoolState.Limits = .init(),
@@ -78,7 +82,7 @@ package final class TelemetrySpool: Sendable {
         (signal, signalled) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let store: SpoolStore
         do {
-            store = try SpoolStore(storage: storage, robot: robot, boot: boot, limits: limits)
+            store = try SpoolStore(storage: storage, refused: refused, robot: robot, boot: boot, limits: limits)
         } catch {
             throw AgentError(.spool, "the spool cannot be read; choose another --state-dir", cause: error)
         }
@@ -91,20 +95,20 @@ package final class TelemetrySpool: Sendable {
     }
 
     package func append(_ request: Groot_V1_RegisterRobotRequest) async {
-        keep(.register) { _ in try request.serializedBytes() }
+        keep(.register) { _ in try request.withCleanTexts.serializedBytes() }
     }
 
     package func append(_ request: Groot_V1_StartEpisodeRequest) async {
-        keep(.start) { _ in try request.serializedBytes() }
+        keep(.start) { _ in try request.withCleanTexts.serializedBytes() }
     }
 
     package func append(_ request: Groot_V1_FinishEpisodeRequest) async {
-        keep(.finish) { _ in try request.serializedBytes() }
+        keep(.finish) { _ in try request.withCleanTexts.serializedBytes() }
     }
 
     package func append(_ record: Groot_V1_InferenceRecord) async {
         keep(.inference) { number in
-            var record = record
+            var record = record.withCleanTexts
             record.sequence = number
             return try record.serializedBytes()
         }
@@ -120,7 +124,7 @@ package final class TelemetrySpool: Sendable {
 
     package func append(_ event: Groot_V1_Event) async {
         keep(.event) { number in
-            var event = event
+            var event = event.withCleanTexts
             event.sequence = number
             return try event.serializedBytes()
         }
@@ -225,10 +229,10 @@ extension TelemetrySpool {
                         continue
                     }
                     logger.error(
-                        "the control plane refuses a record for good",
-                        metadata: ["error": "\(refusal.message)"]
+                        "a record is refused for good; it is kept beside the spool",
+                        metadata: ["error": "\(refusal)"]
                     )
-                    finish(batch, refused: 1)
+                    finish(batch, refusedBecause: refusal)
                     limit = Self.batchSize
                     continue
                 }
@@ -269,9 +273,13 @@ extension TelemetrySpool {
         }
     }
 
-    private func finish(_ batch: SpoolStore.Batch, refused: Int = 0) {
+    private func finish(_ batch: SpoolStore.Batch, refusedBecause reason: String? = nil) {
         state.withLock { state in
-            state.store.committed(batch, refused: refused)
+            if let reason {
+                state.store.refused(batch, because: reason)
+            } else {
+                state.store.committed(batch)
+            }
             metrics.update(state.store)
         }
     }
@@ -303,10 +311,12 @@ extension TelemetrySpool {
     }
 
     /// Answers that no repetition changes. A wrong identity is not among them: its certificate can be corrected.
-    private static func refusal(_ error: any Error) -> RPCError? {
+    private static func refusal(_ error: any Error) -> String? {
+        // What another version of this program wrote and this one cannot read never will be sent.
+        if error is BinaryDecodingError { return "the entry cannot be read: \(error)" }
         guard let error = error as? RPCError else { return nil }
         switch error.code {
-        case .invalidArgument, .failedPrecondition: return error
+        case .invalidArgument, .failedPrecondition: return PeopleText.clean(error.message, limit: 2048)
         default: return nil
         }
     }

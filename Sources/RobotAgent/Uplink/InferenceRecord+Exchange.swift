@@ -22,6 +22,9 @@ extension Groot_V1_InferenceRecord {
         timings = answer.response.timings
         batchSize = answer.response.batchSize
         rows = answer.response.rows
+        // What answered, which need not be what the episode began with.
+        if !answer.response.checkpoint.isEmpty { checkpoint = answer.response.checkpoint }
+        checkpointSha256 = answer.response.checkpointSha256
     }
 
     mutating func failed(_ error: any Error) {

@@ -63,6 +63,9 @@ actor ControlDatabase {
     }
 
     nonisolated func serving(
+        budgets: ControlBudgets = ControlBudgets(),
+        metrics: MetricsRegistry = MetricsRegistry(),
+        waiting: Bool = true,
         _ body: @escaping @Sendable (Store, Client, FleetControlPlane) async throws -> Void
     ) async throws {
         var configuration = StoreConfiguration(
@@ -70,16 +73,23 @@ actor ControlDatabase {
         )
         configuration.probeInterval = .milliseconds(50)
         let logger = Logger(label: "test")
-        let store = Store(configuration: configuration, logger: logger, metrics: MetricsRegistry())
-        let control = FleetControlPlane(store: store, gateway: "g1", logger: logger)
+        let store = Store(configuration: configuration, logger: logger, metrics: metrics)
+        let control = try FleetControlPlane(
+            store: store,
+            gateway: "g1",
+            directory: WorkerDirectory(.init(), logger: logger),
+            budgets: budgets,
+            metrics: metrics,
+            logger: logger
+        )
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await control.run() }
-            guard case .tcp(let host, let port) = try await control.endpoint else {
-                throw RPCError(code: .internalError, message: "no TCP endpoint")
+            guard case .unix(let path) = try await control.endpoint else {
+                throw RPCError(code: .internalError, message: "no unix socket")
             }
-            try await store.waitUntilReady(timeout: .seconds(60))
+            if waiting { try await store.waitUntilReady(timeout: .seconds(60)) }
             let transport = try HTTP2ClientTransport.Posix(
-                target: .ipv4(address: host, port: port),
+                target: .unixDomainSocket(path: path),
                 transportSecurity: .plaintext
             )
             try await withGRPCClient(transport: transport) { client in try await body(store, client, control) }
@@ -94,6 +104,15 @@ actor ControlDatabase {
 func reached(_ what: String, _ condition: () -> Bool) async throws {
     let deadline = MonotonicInstant.now() + .seconds(20)
     while !condition() {
+        guard MonotonicInstant.now() < deadline else { throw RPCError(code: .deadlineExceeded, message: what) }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}
+
+/// The same for conditions that are asked for.
+func reachedEventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+    let deadline = MonotonicInstant.now() + .seconds(20)
+    while try await !condition() {
         guard MonotonicInstant.now() < deadline else { throw RPCError(code: .deadlineExceeded, message: what) }
         try await Task.sleep(for: .milliseconds(10))
     }

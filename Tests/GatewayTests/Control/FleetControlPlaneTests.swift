@@ -44,11 +44,11 @@ struct FleetControlPlaneTests {
                     try await fleet.finishEpisode(FleetSample.finish("r2", episode))
                 }
                 #expect(stolen?.code == .failedPrecondition)
-                let malformed = await #expect(throws: RPCError.self) {
+                let nameless = await #expect(throws: RPCError.self) {
                     try await fleet.reportTelemetry(.with { $0.robot = "r1" })
                 }
-                #expect(malformed?.code == .invalidArgument)
-                #expect(malformed?.message == "boot: must not be empty")
+                #expect(nameless?.code == .invalidArgument)
+                #expect(nameless?.message == "boot: must not be empty")
             }
         }
     }
@@ -120,6 +120,12 @@ struct FleetControlPlaneTests {
                 let report = WorkerReport(name: "w1", address: .tcp(host: "127.0.0.1", port: 8090), policies: [policy])
                 #expect(await control.workerDescribed(report))
                 #expect(await control.workerDescribed(report))
+                let saved = "SELECT count(*) FROM worker_checkpoints"
+                try await reachedEventually("it is saved") {
+                    try await store.withConnection("test") { (connection) throws(StoreError) in
+                        try connection.execute(saved).rows[0].values
+                    } == ["1"]
+                }
                 let found = try await store.withConnection("test") { (connection) throws(StoreError) in
                     try connection.execute(
                         """

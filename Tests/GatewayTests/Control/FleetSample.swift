@@ -41,6 +41,16 @@ enum FleetSample {
         }
     }
 
+    static func event(_ sequence: UInt64) -> Groot_V1_Event {
+        .with {
+            $0.sequence = sequence
+            $0.happenedAtUnixNs = 1_700_000_001_000_000_000
+            $0.kind = "operator"
+            $0.name = "note"
+            $0.message = "all well"
+        }
+    }
+
     static func telemetry(_ robot: String, _ sequences: Range<UInt64>, episode: UUID = UUID())
         -> Groot_V1_ReportTelemetryRequest
     {

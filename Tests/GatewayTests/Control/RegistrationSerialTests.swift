@@ -88,7 +88,13 @@ struct RegistrationSerialTests {
             logger: logger,
             metrics: MetricsRegistry()
         )
-        let control = FleetControlPlane(store: store, gateway: "g1", directory: directory, logger: logger)
+        let control = try FleetControlPlane(
+            store: store,
+            gateway: "g1",
+            directory: directory,
+            metrics: MetricsRegistry(),
+            logger: logger
+        )
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await control.run() }
             group.addTask { try await directory.run() }

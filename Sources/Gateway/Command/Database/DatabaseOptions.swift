@@ -25,15 +25,17 @@ struct DatabaseOptions: ParsableArguments {
     ) async throws -> Result {
         var logger = Logger(label: "groot-gateway")
         logger.logLevel = .error
+        var configuration = StoreConfiguration(location: try location(migrate: migrate, logger: logger))
+        configuration.access = .whatIsThere
         let store = Store(
-            configuration: StoreConfiguration(location: try location(migrate: migrate, logger: logger)),
+            configuration: configuration,
             logger: logger,
             metrics: MetricsRegistry()
         )
         return try await DatabaseCommand.reporting {
             try await withThrowingTaskGroup(of: Void.self, returning: Result.self) { group in
                 group.addTask { try await store.run() }
-                try await store.waitUntilReady(timeout: .seconds(database == nil ? 90 : 15))
+                try await store.waitUntilReady(timeout: .seconds(database == nil ? 90 : 15), failsOnFaults: true)
                 let result = try await body(store)
                 group.cancelAll()
                 // run() ends with the cancellation that was asked for.

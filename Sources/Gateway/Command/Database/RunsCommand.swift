@@ -49,6 +49,7 @@ struct RunsCommand: AsyncParsableCommand {
         @Argument(help: "Letters, digits, dots, _ and -.") var name: String
         @Option(help: "Settings as a JSON object, or @FILE.") var config = "{}"
         @Option(help: "Checkpoint to ask for. Default: whatever the workers serve.") var checkpoint = ""
+        @Flag(help: "Take a checkpoint that no worker has served yet.") var unseenCheckpoint = false
         @Option(help: "Why it exists.") var notes = ""
 
         func validate() throws { _ = try settings() }
@@ -63,26 +64,24 @@ struct RunsCommand: AsyncParsableCommand {
                     throw ExitCode(ProcessExit.badInput.rawValue)
                 }
             }
-            // What does not parse is answered below.
-            guard let object = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] else {
-                throw ValidationError("--config: expected a JSON object, e.g. {\"mode\": \"rtc\"}")
+            let settings: [String: AssignableSetting.Value]
+            do {
+                settings = try JSONDecoder().decode([String: AssignableSetting.Value].self, from: Data(text.utf8))
+            } catch {
+                throw ValidationError(
+                    "--config: expected a JSON object of texts, numbers, true and false, e.g. {\"mode\": \"rtc\"}"
+                )
             }
-            for (key, value) in object.sorted(by: { $0.key < $1.key }) {
-                guard key.allSatisfy({ $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "_") }), !key.isEmpty
-                else {
-                    throw ValidationError("--config: \"\(key)\" is no flag name; write it without dashes, with _")
-                }
-                guard value is String || value is NSNumber else {
-                    throw ValidationError("--config: \"\(key)\" must be a text, a number, true or false")
-                }
-            }
+            let problems = settings.sorted { $0.key < $1.key }.compactMap { AssignableSetting.problem($0.key, $0.value) }
+            guard problems.isEmpty else { throw ValidationError("--config: \(problems.joined(separator: "; "))") }
             return text
         }
 
         func run() async throws {
             let settings = try settings()
-            let saved = try await options.withStore { [name, checkpoint, notes] store in
-                try await store.saveRunConfig(
+            let saved = try await options.withStore { [name, checkpoint, notes, unseenCheckpoint] store in
+                if !checkpoint.isEmpty, !unseenCheckpoint { try await store.knowsCheckpoint(checkpoint) }
+                return try await store.saveRunConfig(
                     name: name,
                     configJSON: settings,
                     checkpoint: checkpoint,
@@ -154,6 +153,8 @@ struct RunsCommand: AsyncParsableCommand {
                 )
             }
             print(RunsCommand.sentence(made))
+            let warning = try await options.withStore { store in try await store.ambiguity(of: made) }
+            if let warning { try FileHandle.standardError.write(contentsOf: Data("groot-gateway: \(warning)\n".utf8)) }
         }
     }
 
