@@ -77,6 +77,8 @@ struct GuideCommandsSerialTests {
             #expect(said("groot-mini, which they have loaded, is used") == 1)
             #expect(said("--lerobot-dataset-path is not needed") == (index == 0 ? 0 : 1))
             #expect(said(#""level":"error""#) == 0, "\(shell.lastLines())")
+            // The shipped policy asks for a little more than some joints have, in a quarter of its ticks: that is its noise.
+            if index == 0 { #expect(said("position_limited") == 0, "\(shell.lastLines())") }
         }
         // As it stands in the guide, a comment cuts the line short: it starts, and says which flags did not arrive.
         let cut = try await fleet.run("cut", clients[1], short)

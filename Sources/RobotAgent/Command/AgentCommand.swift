@@ -23,7 +23,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run",
         abstract: "Run episodes on one robot (default).",
         discussion: """
-            Flags may be written with - or _. Arms move as soon as the robot is ready: stand clear.
+            Flags may be written with - or _; --help-hidden lists all of them. Arms move as soon as the robot is ready, on a \
+            terminal with Enter: stand clear.
             Keys, each with Enter: s success, f failure, r retry, p pause and go on, x stop the episode, q quit; \
             n TEXT adds a note. The same as services: /groot_agent_ROBOT/success and so on.
             """

@@ -66,6 +66,10 @@ package struct AgentConfiguration: Sendable {
     package var tlsReload: Duration = .seconds(10)
     package var episodes = 1
     package var seed: Int64?
+    /// A person begins each episode on a real robot.
+    package var isAttended = false
+    /// Says what came of an episode when nobody else did.
+    package var judge: JudgeCommand?
     /// Nil: 20 s on a robot; 45 s in the simulator, which judges by its own, possibly slower clock.
     package var episodeTimeout: Duration?
     package var requestTimeout: Duration = .seconds(2)

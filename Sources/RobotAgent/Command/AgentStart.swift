@@ -19,6 +19,7 @@ struct AgentStart: Sendable {
         try await retried("the ROS master", at: uri) { try await node.start() }
         let profile = try await ProfileCatalog.resolve(configuration.profile, on: node)
         logger.info("robot profile", metadata: ["profile": "\(profile.name)"])
+        if let problem = SessionLead.problem(configuration, profile) { throw AgentError(.usage, problem) }
         let (policy, substitution) = try await retried(
             "the gateway",
             at: configuration.gateways.map { "\($0)" }.joined(separator: ",")

@@ -76,6 +76,7 @@ struct EpisodeRunner: Sendable {
         if verdict.isRunOver { control.requests.push(.leave) }
         let status = try await steps.endEpisode()
         recording?.end()
+        let judged = await judged(verdict, id)
         let report = EpisodeReport(
             id: id,
             robot: configuration.robot,
@@ -84,7 +85,7 @@ struct EpisodeRunner: Sendable {
             task: configuration.task,
             mode: mode,
             checkpoint: session.policy.checkpoint,
-            verdict: verdict,
+            verdict: judged,
             counters: status.counters,
             tally: uplink.tally,
             jitterP99: .nanoseconds(Int64(jitter.valueAtPercentile(99))),
@@ -97,6 +98,26 @@ struct EpisodeRunner: Sendable {
         }
         if isAgain { return (report, .again) }
         return (report, verdict.isRunOver ? .stopped : .completed)
+    }
+
+    /// The verdict on an episode that only its time limit ended: the judge's, if there is one and it has one.
+    private func judged(_ verdict: EpisodeMachine.Verdict, _ id: String) async -> EpisodeMachine.Verdict {
+        guard verdict.outcome == .timeout, let judge = configuration.judge else { return verdict }
+        let question = JudgeCommand.Question(
+            robot: configuration.robot,
+            episode: id,
+            task: configuration.task,
+            checkpoint: session.policy.checkpoint
+        )
+        var judged = verdict
+        switch await judge.ask(question) {
+        case .verdict(let outcome, let reason):
+            judged.outcome = outcome
+            judged.reason = reason
+            judged.decidedBy = .operator
+        case .none(let reason): await session.events.happened(.operator, "no_verdict", reason, episode: id)
+        }
+        return judged
     }
 
     /// A new scene in the simulator; streaming pauses because the arms are put back by hand, so to say.

@@ -68,6 +68,7 @@ struct RobotSession: Sendable {
         let result: Result<ProcessExit, any Error>
         do {
             if !configuration.isDryRun {
+                if let head = profile.head { try await HeadPose(pose: head, node: node, logger: logger).take() }
                 guardian.start(configuration: configuration, profile: profile)
                 try await modes.takeControl()
             }
@@ -107,10 +108,17 @@ struct RobotSession: Sendable {
         let desk = OperatorDesk(orders: control.orders)
         desk.listenToKeys()
         try await desk.offerServices(on: node)
+        let lead = SessionLead(
+            desk: desk,
+            isAttended: configuration.isAttended && simulator == nil && !configuration.isDryRun,
+            node: node.name,
+            logger: logger
+        )
         var succeeded = 0
         var index = 0
         while index < configuration.episodes {
             try await steps.clear()
+            try await lead.mayBegin(index, of: configuration.episodes) { try await steps.clear() }
             let id = UUID().uuidString.lowercased()
             let (configuration, policy) = await assigned(episode: id)
             var session = self

@@ -33,10 +33,13 @@ extension RunFlags {
 
     /// Checks all flags together; nothing is opened or contacted.
     ///
-    /// - Parameter arguments: the command line, to know which flags were given by hand.
+    /// - Parameters:
+    ///   - arguments: the command line, to know which flags were given by hand.
+    ///   - isTerminal: a person may sit at standard input.
     func checked(
         environment: [String: String] = ProcessInfo.processInfo.environment,
-        arguments: [String] = []
+        arguments: [String] = [],
+        isTerminal: Bool = OperatorDesk.hasTerminal
     ) -> Result<AgentConfiguration, Problems> {
         var checker = Checker()
         checker.require(
@@ -98,9 +101,12 @@ extension RunFlags {
         let limit = checker.time(session.episodeTimeout, "--episode-timeout")
         let deadline = checker.time(records.requestTimeout, "--request-timeout")
         let ready = checker.time(session.readyTimeout, "--ready-timeout")
+        checker.require(!(session.attended && session.unattended), "--attended contradicts --unattended")
+        checker.require(session.judge.map { !$0.allSatisfy(\.isWhitespace) } ?? true, "--judge is empty")
+        let judging = checker.time(session.judgeTimeout, "--judge-timeout")
         let handBack = checker.time(process.handBackTimeout, "--hand-back-timeout")
         guard checker.problems.isEmpty, let first = gateways.first, let aggregate, let planned, let deadline, let ready,
-            let handBack, let threshold, let format
+            let handBack, let judging, let threshold, let format
         else { return .failure(Problems(lines: checker.problems)) }
         var result = AgentConfiguration(
             robot: basics.robot,
@@ -132,6 +138,8 @@ extension RunFlags {
         result.requestTimeout = deadline
         result.readyTimeout = ready
         result.handBackTimeout = handBack
+        result.judge = session.judge.map { JudgeCommand(command: $0, limit: judging) }
+        result.isAttended = session.attended || (!session.unattended && isTerminal)
         result.requiresSuccess = session.requireSuccess
         result.printsJSON = session.json
         result.tls = tlsFiles

@@ -83,6 +83,18 @@ struct SessionFlags: ParsableArguments {
     @Option(help: .init("Episodes to run.", valueName: "n"))
     var episodes = 1
 
+    @Option(help: .init("Decides by its exit code: 0 success, 1 failure.", valueName: "cmd"))
+    var judge: String?
+
+    @Flag(help: "A person begins each episode; default on a terminal.")
+    var attended = false
+
+    @Flag(help: "Nobody is there: begin at once.")
+    var unattended = false
+
+    @Option(help: .init("Time the judge may take.", valueName: "time", visibility: .hidden))
+    var judgeTimeout = "60s"
+
     @Option(help: .init("Longest episode (20s; simulator 45s).", valueName: "time"))
     var episodeTimeout: String?
 

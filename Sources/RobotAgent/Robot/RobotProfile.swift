@@ -52,6 +52,14 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var maximumVelocity: [Float]
     }
 
+    /// Where the head looks while episodes run, as in training; degrees.
+    package struct Head: Sendable, Codable, Equatable {
+        /// `kuavo_msgs/robotHeadMotionData`
+        package var topic: String
+        package var yawDeg: Double
+        package var pitchDeg: Double
+    }
+
     /// Left claw, then right.
     package struct Claw: Sendable, Codable, Equatable {
         package var commandNames: [String]
@@ -138,6 +146,7 @@ package struct RobotProfile: Sendable, Codable, Equatable {
     package var arm: Arm
     package var claw: Claw
     package var base: Base?
+    package var head: Head?
     package var cameras: [Camera]
     package var prepare: [ModeCall]
     package var handBack: [ModeCall]
@@ -188,6 +197,9 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         if !(arm.homingVelocityRadS > 0) { problems.append("arm.homing_velocity_rad_s must be positive") }
         if let noise = limits.positionNoiseRad, !(0...0.5).contains(noise) {
             problems.append("limits.position_noise_rad must be between 0 and 0.5")
+        }
+        if let head, !(-80...80).contains(head.yawDeg) || !(-25...25).contains(head.pitchDeg) {
+            problems.append("head: yaw_deg must be between -80 and 80, pitch_deg between -25 and 25")
         }
         if Set(cameras.map(\.key)).count != cameras.count { problems.append("a camera key is listed twice") }
         if cameras.isEmpty { problems.append("no camera") }
