@@ -36,10 +36,12 @@ struct SQLGuideTests {
                 _ = more.controlSamples.append(uuid: episode.uuidString)
                 more.controlSamples.append(unixNanoseconds: now)
                 for _ in 0..<9 { more.controlSamples.append(bigint: 1) }
+                more.controlSamples.append(bool: false)
                 more.events.beginRow(sequence: 1001)
                 _ = more.events.append(uuid: episode.uuidString)
                 more.events.append(unixNanoseconds: now)
                 for text in ["safety", "velocity_limited", ""] { more.events.append(text: text) }
+                more.events.append(bool: false)
                 try await store.insertTelemetry(more)
             }
             for query in queries {

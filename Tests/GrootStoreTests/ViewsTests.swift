@@ -71,7 +71,8 @@ struct ViewsTests {
                     'encode_ns', 2e6, 'round_trip_ns', 50e6, 'worker_queue_ns', 5e6, 'worker_decode_ns', 1e6,
                     'worker_preprocess_ns', 1e6, 'worker_infer_ns', 20e6, 'worker_postprocess_ns', 1e6,
                     'worker_encode_ns', 1e6, 'batch_size', 1, 'status', 'OK', 'message', '', 'request_bytes', 1,
-                    'prefix_rows', 0, 'frozen_rows', 0, 'hedged', false
+                    'prefix_rows', 0, 'frozen_rows', 0, 'hedged', false, 'checkpoint_sha256', '',
+                    'clock_corrected', false
                 ) || '\(value.changes)'::jsonb)).*
                 """
             )
