@@ -67,9 +67,9 @@ chaos: setup ## kill -9 of everything, damaged spools, full disks, at random: ea
 	@scripts/build.sh tests
 	@ROUNDS=$(or $(ROUNDS),100) SEED=$(or $(SEED),1) scripts/test.sh ChaosSerialTests
 
-fuzz: setup ## Mutated HTTP/2 sessions against the gateway's connection (ITERATIONS=1000000 SEED=1); a failure names its seed
+fuzz: setup ## Mutated HTTP/2 sessions, requests and checkpoint files (ITERATIONS=1000000 SEED=1); a failure names its seed
 	@scripts/build.sh tests
-	@GROOT_FUZZ_ITERATIONS=$(or $(ITERATIONS),1000000) GROOT_FUZZ_SEED=$(or $(SEED),1) swift test --skip-build --filter SessionFuzz
+	@GROOT_FUZZ_ITERATIONS=$(or $(ITERATIONS),1000000) GROOT_FUZZ_SEED=$(or $(SEED),1) swift test --skip-build --filter Fuzz
 
 train: build ## Demonstrations, training, export, closed-loop report of the shipped policy
 	@training/train.sh

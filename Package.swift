@@ -208,7 +208,9 @@ let package = Package(
         ),
         .testTarget(
             name: "GrootSecurityTests",
-            dependencies: ["GrootSecurity", "GrootCore", argumentParser, certificates, asn1, crypto],
+            dependencies: [
+                "GrootSecurity", "GrootCore", "GrootTesting", argumentParser, certificates, asn1, crypto, logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -90,4 +90,18 @@ struct JPEGTests {
         #expect(error?.code == .tooLarge)
         #expect(error?.message.contains("64x48") == true)
     }
+
+    @Test
+    func `a picture of another size than was announced is refused before it is decoded`() throws {
+        let file = try JPEGEncoder().encode(try #require(Self.picture))
+        // Cut behind its header: whoever decoded it would say that it is damaged.
+        let cut = Array(file.prefix(650))
+        for (width, height) in [(48, 64), (64, 47), (1, 3072), (.max, .max), (0, 0), (-64, -48)] {
+            let error = #expect(throws: JPEGError.self) {
+                try JPEGDecoder().decode(cut.span, expecting: .init(width: width, height: height))
+            }
+            #expect(error?.code == .otherSize, "\(error?.message ?? "")")
+        }
+        #expect(try JPEGDecoder().decode(file.span, expecting: .init(width: 64, height: 48)).width == 64)
+    }
 }

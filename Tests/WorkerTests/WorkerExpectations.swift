@@ -3,6 +3,8 @@ import GrootAPI
 import GrootTesting
 import Testing
 
+@testable import Worker
+
 /// Waits until the worker's health says that it serves.
 func serving(_ worker: WorkerHarness) async throws {
     try await eventually("the worker serves") { try await worker.health.check(.init()).status == .serving }
@@ -21,4 +23,14 @@ func refused(
     }
     #expect(error?.code == code, sourceLocation: sourceLocation)
     #expect(error?.message.contains(says) == true, "\(error?.message ?? "")", sourceLocation: sourceLocation)
+}
+
+extension Result where Failure == WorkerError {
+    /// What a caller is told, in a form to compare: the answer, or the error's code.
+    func told(_ answer: (Success) -> String) -> String {
+        switch self {
+        case .success(let value): answer(value)
+        case .failure(let error): error.code.rawValue
+        }
+    }
 }

@@ -88,6 +88,8 @@ struct FeatureNames: Sendable {
             action = info.features[PolicyDescription.actionKey]?.names
             rowsPerSecond = info.fps
             source = file.path
+        } catch let error as WorkerError {
+            throw error
         } catch {
             throw WorkerError(
                 .badCheckpoint,

@@ -20,12 +20,16 @@ extension PolicyInput {
                 "The images do not fit. Expected: \(ReadableText.list(expected)). Got: \(ReadableText.list(found))."
             )
         }
-        var ordered: [[UInt8]] = []
+        var sizes: [(input: PolicyDescription.ImageInput, image: Groot_V1_Image, size: ImageSize)] = []
         var left = JPEGDecoder.maximumPixels
         for input in policy.images {
             guard let image = images.first(where: { $0.key == input.key }) else { continue }
             let size = try ImageSize(image, atMost: left)
             left -= size.pixels
+            sizes.append((input, image, size))
+        }
+        var ordered: [[UInt8]] = []
+        for (input, image, size) in sizes {
             if image.encoding == .rgb8, size.width == input.width, size.height == input.height {
                 try checkBytes(image, size)
                 ordered.append([UInt8](image.data))

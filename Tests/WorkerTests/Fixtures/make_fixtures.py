@@ -195,4 +195,80 @@ write("network", model(network, constants() + weights))
 write("network-int8", b"")
 quantize_dynamic(HERE / "network/model.onnx", HERE / "network-int8/model.onnx", weight_type=QuantType.QInt8)
 
+# The weights of `network` in a file beside it.
+write("external", b"")
+for weight in weights:
+    weight.data_location = TensorProto.EXTERNAL
+    offset = 0 if weight.name == "weights_1" else len(weights[0].raw_data)
+    for key, value in {"location": "weights.bin", "offset": offset, "length": len(weight.raw_data)}.items():
+        entry = weight.external_data.add()
+        entry.key, entry.value = key, str(value)
+(HERE / "external/weights.bin").write_bytes(b"".join(weight.raw_data for weight in weights))
+for weight in weights:
+    weight.ClearField("raw_data")
+graph = helper.make_graph(
+    network, "external", inputs(), [helper.make_tensor_value_info("action", TensorProto.FLOAT, ["b", CHUNK, DIMS])],
+    constants() + weights,
+)  # fmt: skip
+save(
+    helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+    HERE / "external/model.onnx",
+)
+
+# Fails as a whole, with every row of the batch, when one of them has state "left" above 100.
+write(
+    "poisoned",
+    model(
+        nodes()[:-1]
+        + [
+            helper.make_node("Where", ["is_frozen", "prefix", "free"], ["real"]),
+            helper.make_node("ReduceMax", ["observation.state"], ["largest"], keepdims=0),
+            helper.make_node("Greater", ["largest", "hundred"], ["is_large"]),
+            helper.make_node("Cast", ["is_large"], ["index"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["nothing", "index"], ["looked_up"]),
+            helper.make_node("Add", ["real", "looked_up"], ["action"]),
+        ],
+        constants() + [constant("hundred", np.float32(100)), constant("nothing", np.zeros(1, np.float32))],
+    ),
+)
+
+
+def counting(above):
+    """Counts to 2^40 when a state is larger than `above`: an inference that does not end."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_in"], ["go_out"]),
+            helper.make_node("Identity", ["action_in"], ["action_out"]),
+        ],
+        "body",
+        [
+            value("round", TensorProto.INT64, []),
+            value("go_in", TensorProto.BOOL, []),
+            value("action_in", TensorProto.FLOAT, None),
+        ],
+        [value("go_out", TensorProto.BOOL, []), value("action_out", TensorProto.FLOAT, None)],
+    )
+    return model(
+        nodes()[:-1]
+        + [
+            helper.make_node("Where", ["is_frozen", "prefix", "free"], ["real"]),
+            helper.make_node("ReduceMax", ["observation.state"], ["largest"], keepdims=0),
+            helper.make_node("Greater", ["largest", "above"], ["is_large"]),
+            helper.make_node("Where", ["is_large", "many", "one"], ["rounds"]),
+            helper.make_node("Loop", ["rounds", "go", "real"], ["action"], body=body),
+        ],
+        constants()
+        + [
+            constant("above", np.float32(above)),
+            constant("many", np.int64(2**40)),
+            constant("one", np.int64(1)),
+            constant("go", np.bool_(True)),
+        ],
+    )
+
+
+write("hanging", counting(100))
+write("hangs-warming", counting(-1))
+
 write("corrupt", b"this is no model\n" * 8)

@@ -67,6 +67,17 @@ struct PythonChildTests {
         await policy.close()
     }
 
+    /// The row "task `<IMG_CONTEXT>` in a batch": Python fails the whole batch for one sentence.
+    @Test(arguments: ["fail", "memory"])
+    func `a task that the policy cannot read fails for its own robot only`(task: String) async throws {
+        let policy = try await load(try options("works"))
+        let outcome = await BatchRun(runner: policy).run([input(task), input(left: 5)])
+        #expect(outcome.wasSplit)
+        let own = task == "fail" ? "unanswerable" : "outOfMemory"
+        #expect(outcome.rows.map { $0.told { "\($0.values[0])" } } == [own, "5.0"])
+        await policy.close()
+    }
+
     @Test(arguments: ["die", "hang", "lose the device"])
     func `a child that dies, hangs or loses its GPU in an inference is replaced`(how: String) async throws {
         let policy = try await load(try options("works", timeout: how == "hang" ? .seconds(2) : .seconds(20)))
