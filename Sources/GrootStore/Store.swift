@@ -183,9 +183,10 @@ extension Store {
             var pause: Duration = .milliseconds(50)
             do throws(StoreError) {
                 try await bringUp()
-                say { $0.prepared() }
                 cluster?.noteServed()
+                // Whoever hears that the database is ready finds the command to look into it.
                 cluster?.leavePsqlCommand()
+                say { $0.prepared() }
                 logger.notice("database ready", metadata: ["look": "\(psqlCommand ?? "psql with the --database URL")"])
                 return
             } catch {
