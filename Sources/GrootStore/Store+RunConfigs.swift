@@ -56,7 +56,8 @@ extension Store {
             return (versions[0]?.checkpoint ?? "", versions[1]?.checkpoint ?? "")
         }
         guard stable.isEmpty, !trial.isEmpty else { return nil }
-        return "\(assignment.stable) names no checkpoint, so its episodes may be answered by \(trial) too, and a comparison says "
+        return
+            "\(assignment.stable) names no checkpoint, so its episodes may be answered by \(trial) too, and a comparison says "
             + "nothing; save it with --checkpoint, and assign that"
     }
 

@@ -92,17 +92,25 @@ extension Store {
         leavingOut known: SequenceRanges
     ) throws(StoreError) -> String? {
         struct Answer: Encodable {
-            var episode_id: String
-            var checkpoint_sha256: String
+            var episodeID: String
+            var checkpointSHA256: String
             var checkpoint: String
             var chunks: Int
+
+            /// As the query names them.
+            private enum CodingKeys: String, CodingKey {
+                case episodeID = "episode_id"
+                case checkpointSHA256 = "checkpoint_sha256"
+                case checkpoint
+                case chunks
+            }
         }
         let answers = batch.answers.compactMap { answer, sequences -> Answer? in
             let count = sequences.count { !known.contains($0) }
             guard count > 0 else { return nil }
             return Answer(
-                episode_id: answer.episode.uuidString,
-                checkpoint_sha256: answer.checkpointSHA256,
+                episodeID: answer.episode.uuidString,
+                checkpointSHA256: answer.checkpointSHA256,
                 checkpoint: answer.checkpoint,
                 chunks: count
             )

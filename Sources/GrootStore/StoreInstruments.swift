@@ -63,7 +63,8 @@ struct StoreInstruments: Sendable {
             uniqueKeysWithValues: EpisodeClosure.allCases.map { reason in
                 let counter = metrics.counter(
                     "groot_gateway_store_closed_episodes_total",
-                    help: "Episodes that the gateway closed as aborted because their agent never ended them, by reason.",
+                    help:
+                        "Episodes that the gateway closed as aborted because their agent never ended them, by reason.",
                     labels: ["reason": reason.rawValue]
                 )
                 return (reason, counter)

@@ -11,7 +11,8 @@ struct PeopleTextTests {
             ("\u{9B}31mred\u{9B}0m", "red"),
             ("title\u{1B}]0;evil\u{07} after", "title after"),
             ("link \u{1B}]8;;http://x\u{1B}\\here\u{1B}]8;;\u{1B}\\", "link here"),
-            ("cut off \u{1B}[", "cut off "), ("cut off \u{1B}", "cut off "), ("open \u{1B}]0;for ever", "open 0;for ever"),
+            ("cut off \u{1B}[", "cut off "), ("cut off \u{1B}", "cut off "),
+            ("open \u{1B}]0;for ever", "open 0;for ever"),
             ("charset \u{1B}(B kept", "charset  kept"), ("keypad \u{1B}=on", "keypad on"),
             ("a\r\nb\rc", "a\nb\nc"), ("bell\u{07}, nul\u{0}, del\u{7F}", "bell, nul, del"),
             ("\u{202E}gnp.exe\u{2066}x\u{FEFF}", "gnp.exex"), ("", ""),
@@ -38,7 +39,8 @@ struct PeopleTextTests {
     @Test func cleaningTwiceChangesNothing() {
         var random = SystemRandomNumberGenerator()
         let alphabet: [Unicode.Scalar] = [
-            "\u{1B}", "[", "]", "m", "\u{9B}", "\u{0}", "\r", "\n", "\t", "\u{07}", "\\", "é", "中", "\u{202E}", "x", "0", ";",
+            "\u{1B}", "[", "]", "m", "\u{9B}", "\u{0}", "\r", "\n", "\t", "\u{07}", "\\", "é", "中", "\u{202E}", "x",
+            "0", ";",
         ]
         for _ in 0..<2000 {
             var text = String.UnicodeScalarView()
@@ -49,7 +51,11 @@ struct PeopleTextTests {
             let clean = PeopleText.clean(String(text), limit: limit)
             #expect(PeopleText.clean(clean, limit: limit) == clean, "\(text)")
             #expect(PeopleText.isClean(clean, limit: limit))
-            #expect(clean.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x9B || "\t\n".unicodeScalars.contains($0) })
+            #expect(
+                clean.unicodeScalars.allSatisfy {
+                    $0.value >= 0x20 && $0.value != 0x9B || "\t\n".unicodeScalars.contains($0)
+                }
+            )
         }
     }
 }

@@ -135,7 +135,10 @@ struct BoundaryTests {
             try await store.finishEpisode(Sample.finish(lost))
             try await store.finishEpisode(Sample.finish(lost, chunks: 7))
             try await expect(
-                rows(store, "SELECT outcome, decided_by, reason, chunks FROM episodes WHERE boot = 'b1' AND robot = 'r1'"),
+                rows(
+                    store,
+                    "SELECT outcome, decided_by, reason, chunks FROM episodes WHERE boot = 'b1' AND robot = 'r1'"
+                ),
                 is: [["success", "simulator", "box on the conveyor", "100"]]
             )
         }
@@ -193,7 +196,12 @@ struct BoundaryTests {
         var configuration = StoreConfiguration(location: try await location())
         configuration.quarantineLimit = 3
         try await withStore(configuration) { store in
-            let record = QuarantinedRecord(kind: "Event", sequence: .max, reason: "sequence: absurd", record: [0, 255, 7])
+            let record = QuarantinedRecord(
+                kind: "Event",
+                sequence: .max,
+                reason: "sequence: absurd",
+                record: [0, 255, 7]
+            )
             for expected in [1, 0] {
                 try await expect(store.quarantine([record], robot: "r1", boot: "b1"), is: expected)
             }

@@ -116,7 +116,10 @@ struct EmbeddedClusterTests {
         defer { stranger.terminate() }
         let orphan = try await Orphan.start(directory: directory)
         try await withStore(.embedded(stateDirectory: directory)) { store in
-            #expect(store.serverProcess != nil && store.serverProcess != orphan, "the server that nobody stopped is ended")
+            #expect(
+                store.serverProcess != nil && store.serverProcess != orphan,
+                "the server that nobody stopped is ended"
+            )
             #expect(stranger.isRunning, "a process that only works there is not")
             try await expect(count(store), is: [0, 0])
         }

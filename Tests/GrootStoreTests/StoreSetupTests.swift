@@ -68,7 +68,9 @@ struct StoreSetupTests {
             name: "another search_path",
             expected: .schema,
             says: "schema",
-            breakIt: ["CREATE SCHEMA other", "GRANT USAGE ON SCHEMA other TO app", "ALTER ROLE app SET search_path = other"],
+            breakIt: [
+                "CREATE SCHEMA other", "GRANT USAGE ON SCHEMA other TO app", "ALTER ROLE app SET search_path = other",
+            ],
             repair: ["ALTER ROLE app RESET search_path"]
         ),
         Fault(

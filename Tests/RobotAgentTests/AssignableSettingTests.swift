@@ -26,7 +26,10 @@ struct AssignableSettingTests {
     ]
 
     private func problem(_ key: String, _ json: String) throws -> String? {
-        let values = try JSONDecoder().decode([String: AssignableSetting.Value].self, from: Data("{\"\(key)\":\(json)}".utf8))
+        let values = try JSONDecoder().decode(
+            [String: AssignableSetting.Value].self,
+            from: Data("{\"\(key)\":\(json)}".utf8)
+        )
         return AssignableSetting.problem(key, try #require(values[key]))
     }
 

@@ -4,7 +4,8 @@ import HTTP2
 
 // The one list of keys: flags, environment, file, check-config and the table in docs/gateway-configuration.md follow it.
 extension Setting {
-    static let all: [Setting] = process + certificates + members + scheduling + health + limits + control + http2 + workerHTTP2
+    static let all: [Setting] =
+        process + certificates + members + scheduling + health + limits + control + http2 + workerHTTP2
 
     /// Limits towards robots, as HTTP/2 names them.
     static let http2: [Setting] = HTTP2LimitKey.all.map {

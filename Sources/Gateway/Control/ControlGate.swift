@@ -19,12 +19,15 @@ final class ControlGate: ServerInterceptor {
         request: StreamingServerRequest<Input>,
         context: ServerContext,
         next:
-            @concurrent @Sendable (StreamingServerRequest<Input>, ServerContext) async throws -> StreamingServerResponse<
+            @concurrent @Sendable (StreamingServerRequest<Input>, ServerContext) async throws ->
+            StreamingServerResponse<
                 Output
             >
     ) async throws -> StreamingServerResponse<Output> {
         // A method that the control plane does not know is answered without its gate.
-        guard let call = ControlCall(rawValue: context.descriptor.method) else { return try await next(request, context) }
+        guard let call = ControlCall(rawValue: context.descriptor.method) else {
+            return try await next(request, context)
+        }
         let kind = ControlAdmission.Kind(call)
         let identity = Self.identity(request.metadata)
         guard kind != .watch else { return try await watched(try await next(request, context), by: identity) }

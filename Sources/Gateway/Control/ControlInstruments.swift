@@ -13,7 +13,8 @@ struct ControlInstruments: Sendable {
             uniqueKeysWithValues: RepairedField.allCases.map { field in
                 let counter = metrics.counter(
                     "groot_gateway_control_repaired_fields_total",
-                    help: "Fields for people that were cleaned, clipped or corrected before they were stored, by field.",
+                    help:
+                        "Fields for people that were cleaned, clipped or corrected before they were stored, by field.",
                     labels: ["field": field.rawValue]
                 )
                 return (field, counter)
@@ -23,7 +24,8 @@ struct ControlInstruments: Sendable {
             uniqueKeysWithValues: ControlAdmission.Limit.allCases.map { limit in
                 let counter = metrics.counter(
                     "groot_gateway_control_refused_total",
-                    help: "Control-plane calls refused because an identity, or all together, had their share, by limit.",
+                    help:
+                        "Control-plane calls refused because an identity, or all together, had their share, by limit.",
                     labels: ["limit": limit.rawValue]
                 )
                 return (limit, counter)

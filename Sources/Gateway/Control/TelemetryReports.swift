@@ -167,7 +167,10 @@ struct TelemetryReports {
         rows.append(text: repair.word(thumbnail.camera, .camera))
         rows.append(unixNanoseconds: captured.time)
         guard thumbnail.jpeg.count <= FieldLimit.thumbnail else {
-            throw FieldProblem("jpeg", "has \(thumbnail.jpeg.count) bytes; at most \(FieldLimit.thumbnail) are accepted")
+            throw FieldProblem(
+                "jpeg",
+                "has \(thumbnail.jpeg.count) bytes; at most \(FieldLimit.thumbnail) are accepted"
+            )
         }
         // Browsers are told that it is a picture: it must at least begin as one.
         guard thumbnail.jpeg.starts(with: [0xFF, 0xD8, 0xFF]) else { throw FieldProblem("jpeg", "is no JPEG file") }

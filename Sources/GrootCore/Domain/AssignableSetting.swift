@@ -60,7 +60,8 @@ package struct AssignableSetting: Sendable {
     /// Nil when a value makes sense for a key, else what is wrong.
     package static func problem(_ key: String, _ value: Value) -> String? {
         guard let setting = all.first(where: { $0.key == key }) else {
-            return "there is no setting \"\(key)\" that can be assigned; they are \(all.map(\.key).joined(separator: ", "))"
+            return
+                "there is no setting \"\(key)\" that can be assigned; they are \(all.map(\.key).joined(separator: ", "))"
         }
         guard let expected = setting.kind.expectation(of: value) else { return nil }
         return "\"\(key)\": expected \(expected)"
@@ -88,7 +89,8 @@ extension AssignableSetting.Kind {
         case (.flag, _): "true or false"
         case (.duration, .text(let text)): Self.isDuration(text) ? nil : "a text such as \"30s\" or \"500ms\""
         case (.duration, _): "a text such as \"30s\" or \"500ms\""
-        case (.imageEncoding, .text(let text)): Self.isEncoding(text) ? nil : "\"raw\", or \"jpeg:Q\" with Q from 1 to 100"
+        case (.imageEncoding, .text(let text)):
+            Self.isEncoding(text) ? nil : "\"raw\", or \"jpeg:Q\" with Q from 1 to 100"
         case (.imageEncoding, _): "\"raw\", or \"jpeg:Q\" with Q from 1 to 100"
         }
     }

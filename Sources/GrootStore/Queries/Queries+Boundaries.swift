@@ -4,7 +4,8 @@ extension Queries {
     static let probeServer = Query(
         "probe_server",
         columns: [
-            PostgresColumn("encoding", .text), PostgresColumn("is_standby", .bool), PostgresColumn("is_read_only", .bool),
+            PostgresColumn("encoding", .text), PostgresColumn("is_standby", .bool),
+            PostgresColumn("is_read_only", .bool),
             PostgresColumn("schema", .text),
         ],
         sql: """

@@ -12,7 +12,7 @@ struct RefusedEntries {
     }
 
     private struct Line: Encodable {
-        var refused_at: String
+        var refusedAt: String
         var robot: String
         var boot: String
         var kind: String
@@ -47,7 +47,7 @@ struct RefusedEntries {
     /// - Throws: when the disk does not take it.
     mutating func keep(_ entry: SpoolEntry, boot: String, reason: String) throws(SpoolStorageError) {
         let line = Line(
-            refused_at: Date().ISO8601Format(),
+            refusedAt: Date().ISO8601Format(),
             robot: robot,
             boot: boot,
             kind: "\(entry.kind)",
@@ -56,6 +56,7 @@ struct RefusedEntries {
             message: Data(entry.payload).base64EncodedString()
         )
         let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Texts and numbers always encode.
         guard let encoded = try? encoder.encode(line) else { return }

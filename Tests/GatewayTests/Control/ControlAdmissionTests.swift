@@ -41,14 +41,21 @@ struct ControlAdmissionTests {
         #expect(refusal?.limit == .rows && refusal?.message.contains("telemetry-rows") == true)
         #expect(admission.stores(rows: 1, bytes: 1, for: "robot/r2", at: start) == nil)
         var stored = 0
-        for step in 1...10_000 where admission.stores(
-            rows: 10, bytes: 1, for: "robot/r1", at: start + .milliseconds(step)
+        for step in 1...10_000
+        where admission.stores(
+            rows: 10,
+            bytes: 1,
+            for: "robot/r1",
+            at: start + .milliseconds(step)
         ) == nil {
             stored += 10
         }
         #expect((9_900...10_100).contains(stored))
         let many = 200 << 20
-        #expect(admission.stores(rows: 1, bytes: many, for: "robot/r3", at: start) == nil, "nothing is too large for ever")
+        #expect(
+            admission.stores(rows: 1, bytes: many, for: "robot/r3", at: start) == nil,
+            "nothing is too large for ever"
+        )
         let wait = admission.stores(rows: 1, bytes: 1, for: "robot/r3", at: start + .seconds(1))
         #expect(wait?.limit == .bytes && wait?.message.contains("telemetry-bytes") == true)
         #expect(admission.stores(rows: 1, bytes: 1, for: "robot/r3", at: start + .seconds(30)) == nil)

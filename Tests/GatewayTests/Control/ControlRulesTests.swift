@@ -10,7 +10,9 @@ import Testing
 
 /// Every identity, every call: who may write what.
 struct ControlRulesTests {
-    static let identities: [String?] = [nil, "robot/r1", "robot/r2", "worker/w1", "worker/r1", "operator/ann", "gateway/g2"]
+    static let identities: [String?] = [
+        nil, "robot/r1", "robot/r2", "worker/w1", "worker/r1", "operator/ann", "gateway/g2",
+    ]
 
     /// Whether an identity may make a call about robot r1, or about worker w1.
     static func mayCall(_ identity: String?, _ call: ControlCall) -> Bool {
@@ -172,7 +174,10 @@ struct ControlIdentityTests {
         }
         let lines = metrics.render()
         for (field, count) in [("notes", 1), ("clock", 2), ("message", 2), ("run_config", 2)] {
-            #expect(lines.contains("groot_gateway_control_repaired_fields_total{field=\"\(field)\"} \(count)"), "\(field)")
+            #expect(
+                lines.contains("groot_gateway_control_repaired_fields_total{field=\"\(field)\"} \(count)"),
+                "\(field)"
+            )
         }
         #expect(lines.contains("groot_gateway_store_quarantined_total 3"))
     }

@@ -147,7 +147,9 @@ private final class Floods: Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let connections = Mutex<[NIOLoopBound<HTTP2Connection>]>([])
 
-    func open(_ count: Int, _ flood: ControlShareSerialTests.Flood, first: Int, to address: GrootCore.Endpoint) async throws {
+    func open(_ count: Int, _ flood: ControlShareSerialTests.Flood, first: Int, to address: GrootCore.Endpoint)
+        async throws
+    {
         let loop = group.next()
         let ready = loop.makePromise(of: Void.self)
         let connection = try await loop.submit {

@@ -48,8 +48,13 @@ struct ControlSocketTests {
             try FileManager.default.setAttributes([.modificationDate: past], ofItemAtPath: directory.path)
         }
         let next = try ControlSocket(environment: environment)
-        let left = try FileManager.default.contentsOfDirectory(atPath: place.url.path).filter { $0 != "groot-control-dead" }
-        #expect(try FileManager.default.contentsOfDirectory(atPath: place.url.path).count == left.count, "the dead one is gone")
+        let left = try FileManager.default.contentsOfDirectory(atPath: place.url.path).filter {
+            $0 != "groot-control-dead"
+        }
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: place.url.path).count == left.count,
+            "the dead one is gone"
+        )
         for directory in [new, foreign, livingDirectory, URL(filePath: next.path).deletingLastPathComponent()] {
             #expect(left.contains(directory.lastPathComponent))
         }

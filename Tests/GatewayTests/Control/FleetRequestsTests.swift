@@ -73,7 +73,9 @@ struct FleetRequestsTests {
             FieldChange("outcome: must say") { $0.outcome = .unspecified },
             FieldChange("outcome: must say") { $0.outcome = .UNRECOGNIZED(99) },
             FieldChange("ticks: 18446744073709551615 is too large") { $0.ticks = .max },
-            FieldChange("duration_ns: 9000000000000000000 ns are more than") { $0.durationNs = 9_000_000_000_000_000_000 },
+            FieldChange("duration_ns: 9000000000000000000 ns are more than") {
+                $0.durationNs = 9_000_000_000_000_000_000
+            },
         ] as [FieldChange<Groot_V1_FinishEpisodeRequest>]
     )
     func finishNamesTheField(_ change: FieldChange<Groot_V1_FinishEpisodeRequest>) throws {
@@ -91,7 +93,8 @@ struct FleetRequestsTests {
 /// What is for people is repaired: every text field, with everything that ever made a record unacceptable.
 struct FieldRepairTests {
     private static let evil: [(name: String, text: String)] = [
-        ("arrow keys", "box slipped\u{1B}[D\u{1B}[D from claw"), ("colour", "\u{1B}[31mno\u{1B}[0m"), ("NUL", "a\u{0}b"),
+        ("arrow keys", "box slipped\u{1B}[D\u{1B}[D from claw"), ("colour", "\u{1B}[31mno\u{1B}[0m"),
+        ("NUL", "a\u{0}b"),
         ("2,049 bytes", String(repeating: "x", count: 2049)), ("200 kB", String(repeating: "é", count: 100_000)),
         ("bell", "\u{07}\u{07}"), ("bidi", "\u{202E}abc"), ("CR", "one\r\ntwo"), ("C1", "x\u{85}\u{9B}1my"),
     ]
@@ -109,7 +112,8 @@ struct FieldRepairTests {
 
     @Test func everyTextOfAnEpisodeIsRepairedAndNothingElseIsLost() throws {
         let starts: [TextField<Groot_V1_StartEpisodeRequest>] = [
-            .init(field: .task, limit: 1024) { $0.task = $1 }, .init(field: .checkpoint, limit: 256) { $0.checkpoint = $1 },
+            .init(field: .task, limit: 1024) { $0.task = $1 },
+            .init(field: .checkpoint, limit: 256) { $0.checkpoint = $1 },
             .init(field: .checkpointSHA256, limit: 128) { $0.checkpointSha256 = $1 },
             .init(field: .mode, limit: 0) { $0.mode = $1 },
         ]
@@ -119,7 +123,8 @@ struct FieldRepairTests {
         ]
         let registrations: [TextField<Groot_V1_RegisterRobotRequest>] = [
             .init(field: .profile, limit: 128) { $0.profile = $1 },
-            .init(field: .agentVersion, limit: 128) { $0.agentVersion = $1 }, .init(field: .host, limit: 128) { $0.host = $1 },
+            .init(field: .agentVersion, limit: 128) { $0.agentVersion = $1 },
+            .init(field: .host, limit: 128) { $0.host = $1 },
         ]
         for (name, text) in Self.evil {
             for field in starts {
@@ -154,10 +159,12 @@ struct FieldRepairTests {
 
     @Test func everyTextOfARecordIsRepaired() throws {
         let inferences: [TextField<Groot_V1_InferenceRecord>] = [
-            .init(field: .requestID, limit: 128) { $0.requestID = $1 }, .init(field: .worker, limit: 128) { $0.worker = $1 },
+            .init(field: .requestID, limit: 128) { $0.requestID = $1 },
+            .init(field: .worker, limit: 128) { $0.worker = $1 },
             .init(field: .checkpoint, limit: 256) { $0.checkpoint = $1 },
             .init(field: .checkpointSHA256, limit: 128) { $0.checkpointSha256 = $1 },
-            .init(field: .status, limit: 128) { $0.status = $1 }, .init(field: .message, limit: 2048) { $0.message = $1 },
+            .init(field: .status, limit: 128) { $0.status = $1 },
+            .init(field: .message, limit: 2048) { $0.message = $1 },
         ]
         let events: [TextField<Groot_V1_Event>] = [
             .init(field: .kind, limit: 128) { $0.kind = $1 }, .init(field: .name, limit: 128) { $0.name = $1 },
@@ -171,7 +178,10 @@ struct FieldRepairTests {
                 #expect(reports.unstorable.isEmpty && reports.batch.count == 3, "\(name) in \(field.field)")
                 let isWord = field.field == .status
                 let isPlain = text == "not a word" || text.isEmpty
-                #expect(reports.repair.repairs == (isPlain && !isWord ? [:] : [field.field: 1]), "\(name) in \(field.field)")
+                #expect(
+                    reports.repair.repairs == (isPlain && !isWord ? [:] : [field.field: 1]),
+                    "\(name) in \(field.field)"
+                )
             }
             for field in events {
                 var request = Groot_V1_ReportTelemetryRequest()
@@ -224,7 +234,8 @@ struct FieldRepairTests {
         arguments: [
             (#"{"mode":"rtc","a":1.5}"#, #"{"mode":"rtc","a":1.5}"#), (#"{"a":"x\u0000y"}"#, #"{"a":"xy"}"#),
             (#"{"a":["\u001b[31mred"],"b\u0000":{"c":"\u0007"}}"#, #"{"a":["red"],"b":{"c":""}}"#),
-            (#"{"a":"\ud83d\ude00"}"#, #"{"a":"😀"}"#), ("[1]", "{}"), ("{", "{}"), ("", "{}"), (#"{"a":"\ud800"}"#, "{}"),
+            (#"{"a":"\ud83d\ude00"}"#, #"{"a":"😀"}"#), ("[1]", "{}"), ("{", "{}"), ("", "{}"),
+            (#"{"a":"\ud800"}"#, "{}"),
             (#"{"a":""# + String(repeating: "x", count: 300_000) + #""}"#, "{}"),
         ]
     )
@@ -280,7 +291,10 @@ struct FieldRepairTests {
         #expect(request.highestSequence == 0, "they are not among the records")
         for (jpeg, reason) in [
             (Data("<script>".utf8), "thumbnails[1].jpeg: is no JPEG file"),
-            (Data(repeating: 0xFF, count: 32 * 1024 + 1), "thumbnails[1].jpeg: has 32769 bytes; at most 32768 are accepted"),
+            (
+                Data(repeating: 0xFF, count: 32 * 1024 + 1),
+                "thumbnails[1].jpeg: has 32769 bytes; at most 32768 are accepted"
+            ),
         ] {
             request.thumbnails[1].jpeg = jpeg
             let reports = try TelemetryReports(request, FieldRepair(receivedAt: receivedAt))

@@ -105,7 +105,8 @@ struct RefusedEntriesTests {
             func report(_ request: Groot_V1_ReportTelemetryRequest) async throws -> UInt64 { .max }
         }
         let unreadable = [
-            SpoolEntry(kind: .start, number: 1, payload: [0xFF, 0xFF]), SpoolEntry(kind: .finish, number: 2, payload: []),
+            SpoolEntry(kind: .start, number: 1, payload: [0xFF, 0xFF]),
+            SpoolEntry(kind: .finish, number: 2, payload: []),
         ]
         let name = SpoolSegment(robot: "r1", boot: "b0", lane: .episodes, first: 1).fileName
         let folder = MemoryFolder([(name, unreadable.flatMap(SpoolFrame.encode))])

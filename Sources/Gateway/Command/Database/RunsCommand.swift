@@ -72,7 +72,9 @@ struct RunsCommand: AsyncParsableCommand {
                     "--config: expected a JSON object of texts, numbers, true and false, e.g. {\"mode\": \"rtc\"}"
                 )
             }
-            let problems = settings.sorted { $0.key < $1.key }.compactMap { AssignableSetting.problem($0.key, $0.value) }
+            let problems = settings.sorted { $0.key < $1.key }.compactMap {
+                AssignableSetting.problem($0.key, $0.value)
+            }
             guard problems.isEmpty else { throw ValidationError("--config: \(problems.joined(separator: "; "))") }
             return text
         }
