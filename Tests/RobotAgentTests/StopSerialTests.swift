@@ -179,7 +179,8 @@ struct StopSerialTests {
             let command = [
                 AllocationSerialTests.binaries.appending(path: "groot-agent").path,
                 "--robot", "r1", "--profile", profile.path, "--gateway", "127.0.0.1:\(gateway)", "--ros-master",
-                "http://127.0.0.1:\(port)", "--episode-timeout", "100s", "--episodes", "3", "--state-dir",
+                "http://127.0.0.1:\(port)", "--episode-timeout", "100s", "--episodes", "3", "--unattended", "--judge",
+                "/bin/true", "--state-dir",
                 directory.url.appending(path: "state").path,
             ]
             let agent: ChildProcess
