@@ -78,6 +78,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CMuJoCo", providers: [.apt(["libmujoco-dev", "libosmesa6-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CONNXRuntime", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CRealTime"),
@@ -103,7 +104,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .target(name: "GrootImaging", dependencies: ["CTurboJPEG", "GrootCore"], swiftSettings: settings),
+        .target(name: "GrootImaging", dependencies: ["CPNG", "CTurboJPEG", "GrootCore"], swiftSettings: settings),
         .target(
             name: "HTTP2",
             dependencies: ["CNGHTTP2", "COpenSSL", "GrootCore", nioCore, nioPosix, logging, collections],
@@ -170,7 +171,7 @@ let package = Package(
                 "CRealTime", "GrootCore", "GrootAPI", "GrootAdmin", "GrootImaging", "GrootSecurity", "ROS1",
                 argumentParser,
                 grpcCore, grpcTransport, grpcProtobuf, protobuf, lifecycle, unixSignals, collections, histogram,
-                nioCore, logging,
+                nioCore, nioPosix, logging,
             ],
             resources: [
                 .embedInCode("Resources/profiles/simulator.json"), .embedInCode("Resources/profiles/5_wheel.json"),
@@ -202,7 +203,7 @@ let package = Package(
         ),
         .testTarget(
             name: "GrootImagingTests",
-            dependencies: ["GrootImaging", "GrootCore", crypto],
+            dependencies: ["GrootImaging", "GrootCore", "GrootTesting", crypto],
             exclude: ["make_goldens.py"],
             swiftSettings: settings
         ),

@@ -9,7 +9,7 @@ MAY_IMPORT = {
     "GrootCore": set(),
     "GrootAPI": {"GrootCore"},
     "GrootAdmin": {"GrootCore"},
-    "GrootImaging": {"GrootCore", "CTurboJPEG"},
+    "GrootImaging": {"GrootCore", "CPNG", "CTurboJPEG"},
     "GrootSecurity": {"GrootCore"},
     "HTTP2": {"GrootCore", "CNGHTTP2", "COpenSSL"},
     "ROS1": {"GrootCore"},
@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "Simulator": {"GrootCore", "GrootAdmin", "ROS1", "CMuJoCo"},
 }
 OURS = set(MAY_IMPORT) | {
-    "CNGHTTP2", "COpenSSL", "CPostgres", "CMuJoCo", "CONNXRuntime", "CRealTime", "CTurboJPEG", "GrootTesting",
+    "CNGHTTP2", "COpenSSL", "CPostgres", "CMuJoCo", "CONNXRuntime", "CRealTime", "CPNG", "CTurboJPEG", "GrootTesting",
 }  # fmt: skip
 
 # Where code that the compiler cannot prove memory-safe may live: C libraries, codecs, threads, the clock.

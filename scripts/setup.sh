@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
     pkg-config libnghttp2-dev libssl-dev libpq-dev postgresql postgresql-client
-    libmujoco-dev libosmesa6-dev libturbojpeg0-dev libxml2-dev zlib1g-dev
+    libmujoco-dev libosmesa6-dev libturbojpeg0-dev libpng-dev libxml2-dev zlib1g-dev
     python3 python3-pip python3-venv python3-grpcio openssl curl nghttp2-client util-linux
     python3-rosmaster python3-rospy python3-rostopic python3-roslaunch
     python3-sensor-msgs python3-geometry-msgs python3-std-msgs python3-std-srvs

@@ -13,10 +13,12 @@ package final class JPEGDecoder {
     package struct Header: Hashable, Sendable {
         package var width: Int
         package var height: Int
+        package var isGrey: Bool
 
-        package init(width: Int, height: Int) {
+        package init(width: Int, height: Int, isGrey: Bool = false) {
             self.width = width
             self.height = height
+            self.isGrey = isGrey
         }
     }
 
@@ -32,8 +34,8 @@ package final class JPEGDecoder {
     }
 
     /// The size of the picture, without decoding it.
-    package func header(of data: Span<UInt8>) throws(JPEGError) -> Header {
-        try unsafe data.withUnsafeBufferPointer { bytes throws(JPEGError) in try unsafe header(bytes) }
+    package func header(of data: Span<UInt8>) throws(PictureError) -> Header {
+        try unsafe data.withUnsafeBufferPointer { bytes throws(PictureError) in try unsafe header(bytes) }
     }
 
     /// The whole picture.
@@ -45,18 +47,18 @@ package final class JPEGDecoder {
         _ data: Span<UInt8>,
         expecting expected: Header? = nil,
         maximumPixels: Int = maximumPixels
-    ) throws(JPEGError) -> CameraFrame {
-        try unsafe data.withUnsafeBufferPointer { bytes throws(JPEGError) in
+    ) throws(PictureError) -> CameraFrame {
+        try unsafe data.withUnsafeBufferPointer { bytes throws(PictureError) in
             let header = try unsafe header(bytes)
-            if let expected, expected != header {
-                throw JPEGError(
+            if let expected, (expected.width, expected.height) != (header.width, header.height) {
+                throw PictureError(
                     .otherSize,
                     "It is a JPEG of \(header.width)x\(header.height), announced as \(expected.width)x\(expected.height)."
                 )
             }
             let (pixels, overflow) = header.width.multipliedReportingOverflow(by: header.height)
             guard !overflow, pixels <= maximumPixels else {
-                throw JPEGError(
+                throw PictureError(
                     .tooLarge,
                     "The JPEG is \(header.width)x\(header.height), at most \(maximumPixels) pixels are read."
                 )
@@ -79,7 +81,7 @@ package final class JPEGDecoder {
                 count = failed ? 0 : pixels * 3
             }
             guard !failed, let frame = CameraFrame(width: header.width, height: header.height, pixels: decoded) else {
-                throw JPEGError(
+                throw PictureError(
                     .damaged,
                     "The JPEG of \(bytes.count) bytes is cut off or damaged: \(failure()). Send the whole file."
                 )
@@ -88,7 +90,7 @@ package final class JPEGDecoder {
         }
     }
 
-    private func header(_ bytes: UnsafeBufferPointer<UInt8>) throws(JPEGError) -> Header {
+    private func header(_ bytes: UnsafeBufferPointer<UInt8>) throws(PictureError) -> Header {
         var width: Int32 = 0
         var height: Int32 = 0
         var subsampling: Int32 = 0
@@ -103,12 +105,12 @@ package final class JPEGDecoder {
             &colours
         )
         guard result == 0, width > 0, height > 0 else {
-            throw JPEGError(.notJPEG, "The \(bytes.count) bytes are no JPEG file: \(failure()).")
+            throw PictureError(.notJPEG, "The \(bytes.count) bytes are no JPEG file: \(failure()).")
         }
         guard colours != TJCS_CMYK.rawValue, colours != TJCS_YCCK.rawValue else {
-            throw JPEGError(.notJPEG, "The JPEG is in CMYK; send RGB or grey.")
+            throw PictureError(.notJPEG, "The JPEG is in CMYK; send RGB or grey.")
         }
-        return Header(width: Int(width), height: Int(height))
+        return Header(width: Int(width), height: Int(height), isGrey: colours == TJCS_GRAY.rawValue)
     }
 
     /// What the library says of the failure; the handle is replaced, since version 2.1 keeps what it read of a

@@ -42,7 +42,7 @@ package final class JPEGEncoder {
         unsafe tjDestroy(handle)
     }
 
-    package func encode(_ frame: CameraFrame) throws(JPEGError) -> [UInt8] {
+    package func encode(_ frame: CameraFrame) throws(PictureError) -> [UInt8] {
         // The library knows its own buffer again and grows it when it must; but a size of 0 would mean "no buffer".
         var size = max(1, lastSize)
         let result = unsafe frame.pixels.withUnsafeBufferPointer { pixels in
@@ -63,7 +63,7 @@ package final class JPEGEncoder {
         lastSize = size
         guard result == 0, let buffer = unsafe buffer else {
             let reason = unsafe tjGetErrorStr2(handle).map { unsafe String(cString: $0) } ?? "no reason given"
-            throw JPEGError(.encodingFailed, "A frame of \(frame.width)x\(frame.height) was not encoded: \(reason).")
+            throw PictureError(.encodingFailed, "A frame of \(frame.width)x\(frame.height) was not encoded: \(reason).")
         }
         return unsafe [UInt8](UnsafeBufferPointer(start: buffer, count: Int(size)))
     }

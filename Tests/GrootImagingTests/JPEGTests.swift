@@ -49,7 +49,7 @@ struct JPEGTests {
         let file = try JPEGEncoder(quality: 90).encode(try #require(Self.picture))
         let decoder = JPEGDecoder()
         for length in stride(from: 0, to: file.count - 2, by: 7) {
-            let error = #expect(throws: JPEGError.self) { try decoder.decode(Array(file.prefix(length)).span) }
+            let error = #expect(throws: PictureError.self) { try decoder.decode(Array(file.prefix(length)).span) }
             #expect(error?.code == .damaged || error?.code == .notJPEG)
             #expect(error?.message.contains("\(length) bytes") == true)
         }
@@ -59,7 +59,7 @@ struct JPEGTests {
 
     @Test(arguments: [[], [0xFF], Array("no picture at all".utf8), Array(repeating: 0xD8, count: 4096)] as [[UInt8]])
     func `other bytes are refused`(bytes: [UInt8]) {
-        let error = #expect(throws: JPEGError.self) { try JPEGDecoder().decode(bytes.span) }
+        let error = #expect(throws: PictureError.self) { try JPEGDecoder().decode(bytes.span) }
         #expect(error?.code == .notJPEG)
     }
 
@@ -74,7 +74,7 @@ struct JPEGTests {
                 state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                 damaged[Int(state >> 33) % damaged.count] = UInt8(truncatingIfNeeded: state >> 25)
             }
-            do throws(JPEGError) {
+            do throws(PictureError) {
                 let frame = try decoder.decode(damaged.span, maximumPixels: 1 << 20)
                 #expect(frame.pixels.count == frame.width * frame.height * 3)
             } catch {
@@ -86,7 +86,7 @@ struct JPEGTests {
     @Test
     func `a picture above the limit is refused by its header`() throws {
         let file = try JPEGEncoder().encode(try #require(Self.picture))
-        let error = #expect(throws: JPEGError.self) { try JPEGDecoder().decode(file.span, maximumPixels: 3071) }
+        let error = #expect(throws: PictureError.self) { try JPEGDecoder().decode(file.span, maximumPixels: 3071) }
         #expect(error?.code == .tooLarge)
         #expect(error?.message.contains("64x48") == true)
     }
@@ -97,7 +97,7 @@ struct JPEGTests {
         // Cut behind its header: whoever decoded it would say that it is damaged.
         let cut = Array(file.prefix(650))
         for (width, height) in [(48, 64), (64, 47), (1, 3072), (.max, .max), (0, 0), (-64, -48)] {
-            let error = #expect(throws: JPEGError.self) {
+            let error = #expect(throws: PictureError.self) {
                 try JPEGDecoder().decode(cut.span, expecting: .init(width: width, height: height))
             }
             #expect(error?.code == .otherSize, "\(error?.message ?? "")")

@@ -48,6 +48,13 @@ def scratch(prefix):
     return folder
 
 
+def unprivileged(command):
+    """Agents and simulators without the capabilities of root, as their units run them: `setpriv` becomes the program."""
+    if pathlib.Path(command[0]).name not in ("groot-agent", "groot-sim") or os.getuid() != 0:
+        return command
+    return ["setpriv", "--inh-caps", "-all", "--bounding-set", "-all,+sys_nice,+ipc_lock", "--", *command]
+
+
 class Daemon:
     """A process of ours with its log; killed at the end, whatever happens."""
 
@@ -56,7 +63,7 @@ class Daemon:
         self.log = pathlib.Path(folder) / f"{name}.log"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [str(part) for part in command],
+                unprivileged([str(part) for part in command]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

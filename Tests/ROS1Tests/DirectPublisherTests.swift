@@ -94,8 +94,8 @@ struct DirectPublisherTests {
                     #expect(inbox.all == (0..<count).map { "\(10_000_000 + $0)" })
                     #expect(publisher.leftOutCount > 0)
                     let text = metrics.render()
-                    #expect(text.contains("dropped_messages{topic=\"/commands\"} \(publisher.leftOutCount)"))
-                    #expect(text.contains("dropped_subscribers{topic=\"/commands\"} 1"))
+                    #expect(text.contains("dropped_messages_total{topic=\"/commands\"} \(publisher.leftOutCount)"))
+                    #expect(text.contains("dropped_subscribers_total{topic=\"/commands\"} 1"))
                     try await channel.close()
                 }
             }

@@ -82,15 +82,39 @@ struct MasterStateTests {
     @Test("a node registers again after the master restarted, was away, or forgot it")
     func health() {
         var health = MasterHealth()
-        #expect(health.observe(.answered(pid: 1, knowsNode: true)) == .none)
-        #expect(health.observe(.answered(pid: 2, knowsNode: nil)) == .registerAgain)
+        #expect(health.observe(.answered(pid: 1, node: .us)) == .none)
+        #expect(health.observe(.answered(pid: 2, node: .notAsked)) == .registerAgain)
         #expect(health.observe(.unreachable) == .reportLost)
         #expect(health.observe(.unreachable) == .none)
-        #expect(health.observe(.answered(pid: 2, knowsNode: nil)) == .registerAgain)
-        #expect(health.observe(.answered(pid: 2, knowsNode: true)) == .none)
-        #expect(health.observe(.answered(pid: 2, knowsNode: false)) == .registerAgain)
+        #expect(health.observe(.answered(pid: 2, node: .notAsked)) == .registerAgain)
+        #expect(health.observe(.answered(pid: 2, node: .us)) == .none)
+        #expect(health.observe(.answered(pid: 2, node: .nobody)) == .registerAgain)
         health.registrationFailed()
-        #expect(health.observe(.answered(pid: 2, knowsNode: true)) == .registerAgain)
+        #expect(health.observe(.answered(pid: 2, node: .us)) == .registerAgain)
+    }
+
+    @Test("a node steps back when another one holds its name, and never takes it back")
+    func anotherHolder() {
+        var health = MasterHealth()
+        #expect(health.observe(.answered(pid: 1, node: .us)) == .none)
+        #expect(health.observe(.answered(pid: 1, node: .another("http://b:1/"))) == .stepBack("http://b:1/"))
+        // The master restarted, and the other one was faster.
+        #expect(health.observe(.unreachable) == .reportLost)
+        #expect(health.observe(.answered(pid: 2, node: .another("http://b:1/"))) == .stepBack("http://b:1/"))
+    }
+
+    @Test("trouble with a publisher is said once, until a connection has stood")
+    func trouble() {
+        var trouble = ConnectionTrouble()
+        let refused = ROSError(.typeMismatch, "no")
+        #expect(trouble.ended(after: nil, because: refused) != nil)
+        #expect(trouble.ended(after: nil, because: refused) == nil)
+        #expect(trouble.ended(after: nil, because: ROSError(.unreachable, "gone")) != nil)
+        // One that accepts and breaks off, again and again.
+        #expect(trouble.ended(after: .milliseconds(3), because: nil)?.contains("breaks") == true)
+        for _ in 0..<100 { #expect(trouble.ended(after: .milliseconds(3), because: nil) == nil) }
+        #expect(trouble.ended(after: .seconds(60), because: nil)?.contains("ended") == true)
+        #expect(trouble.ended(after: .milliseconds(3), because: nil) == nil)
     }
 
     @Test("pauses grow to a ceiling and start over after a success")

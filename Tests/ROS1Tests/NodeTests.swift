@@ -218,7 +218,7 @@ struct NodeTests {
                 let image = sampleImage(width: 640, height: 480)
                 for _ in 0..<40 { publisher.publish(image) }
                 #expect(publisher.droppedCount >= 20)
-                #expect(metrics.render().contains("dropped_messages{topic=\"/image\"} \(publisher.droppedCount)"))
+                #expect(metrics.render().contains("dropped_messages_total{topic=\"/image\"} \(publisher.droppedCount)"))
                 try await channel.close()
                 try await eventually("noticed") { publisher.subscriberCount == 0 }
             }
@@ -239,10 +239,137 @@ struct NodeTests {
                     publisher.publish(Impostor(length: 1000))
                     publisher.publish(Impostor(length: 0))
                     try await eventually("the good one") { inbox.all == [StdString()] }
-                    #expect(metrics.render().contains("undecodable_messages{topic=\"/t\"} 1"))
+                    #expect(metrics.render().contains("undecodable_messages_total{topic=\"/t\"} 1"))
                 }
             }
         }
+    }
+
+    @Test("fields of unknown meaning are refused, with both fingerprints, and the next generation is taken")
+    func unknownGeneration() async throws {
+        try await withMaster { uri in
+            try await withNode("agent", master: uri) { agent in
+                let inbox = Inbox<StdString>()
+                let events = Inbox<ROSPublisherEvent>()
+                _ = try await agent.subscribe("t", to: StdString.self) {
+                    events.add($0)
+                } handler: { message, _ in
+                    inbox.add(message)
+                }
+                try await withNode("robot", master: uri) { robot in
+                    let publisher = try await robot.advertise("t", as: Moved.self, latched: true)
+                    publisher.publish(Moved())
+                    try await eventually("it is refused") {
+                        events.all.contains { if case .refused = $0 { true } else { false } }
+                    }
+                    guard case .refused(let refusal) = events.all.first else { return }
+                    #expect(refusal.publisher == .init(name: "/robot", type: StdString.rosType, md5: Moved.md5))
+                    #expect("\(refusal)".contains(Moved.md5) && "\(refusal)".contains(StdString.md5))
+                    #expect(inbox.count == 0)
+                }
+                try await withNode("robot", master: uri) { robot in
+                    let publisher = try await robot.advertise("t", as: StdString.self, latched: true)
+                    publisher.publish(StdString(data: "known"))
+                    try await eventually("the known one is heard") { inbox.all == [StdString(data: "known")] }
+                }
+                try await eventually("it is gone") {
+                    events.all.last
+                        == .disconnected(
+                            .init(name: "/robot", type: StdString.rosType, md5: StdString.md5)
+                        )
+                }
+            }
+        }
+    }
+
+    @Test("a type of the same fields is another type")
+    func sameFieldsOtherType() async throws {
+        try await withMaster { uri in
+            try await withNode("robot", master: uri) { robot in
+                try await withNode("agent", master: uri) { agent in
+                    _ = try await robot.advertise("t", as: Namesake.self)
+                    let events = Inbox<ROSPublisherEvent>()
+                    _ = try await agent.subscribe("t", to: StdString.self) {
+                        events.add($0)
+                    } handler: { _, _ in
+                    }
+                    try await eventually("it is refused") {
+                        events.all.contains { if case .refused = $0 { true } else { false } }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("the graph names who publishes and listens, the living are told from the dead, and changes are told at once")
+    func graph() async throws {
+        try await withMaster { uri in
+            try await withNode("agent", master: uri) { agent in
+                let changes = Inbox<Int>()
+                try await agent.watchPublishers(of: "arm", type: "*") { changes.add(1) }
+                #expect(try await !agent.isAlive(node: "/teleop"))
+                try await withNode("teleop", master: uri) { teleop in
+                    _ = try await teleop.advertise("arm", as: StdString.self)
+                    try await eventually("the master tells of it") { changes.count > 0 }
+                    let graph = try await agent.graph()
+                    #expect(graph.publishers["/arm"] == ["/teleop"] && graph.subscribers["/arm"] == ["/agent"])
+                    #expect(try await agent.isAlive(node: "/teleop"))
+                }
+                // A node that died without signing off: registered, and nobody at its address.
+                let client = XMLRPCClient(group: MultiThreadedEventLoopGroup.singleton)
+                let dead = ["/dead", "/arm", "std_msgs/String", "http://127.0.0.1:1/"].map(XMLRPCValue.string)
+                _ = try await client.callROS("registerPublisher", dead, at: uri)
+                #expect(try await agent.graph().publishers["/arm"] == ["/dead"])
+                #expect(try await !agent.isAlive(node: "/dead"))
+            }
+        }
+    }
+
+    @Test("a publisher that accepts and breaks off is tried with growing pauses")
+    func breakingOff() async throws {
+        try await withMaster { uri in
+            let connections = Inbox<MonotonicInstant>()
+            // Answers requestTopic, sends its header and closes.
+            let flaky = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .childChannelInitializer { channel in
+                    connections.add(.now())
+                    let header = ConnectionHeader([
+                        "callerid": "/flaky", "type": StdString.rosType, "md5sum": StdString.md5, "topic": "/t",
+                    ])
+                    channel.writeAndFlush(header.framed()).whenComplete { _ in channel.close(promise: nil) }
+                    return channel.eventLoop.makeSucceededVoidFuture()
+                }
+                .bind(host: "127.0.0.1", port: 0).get()
+            let port = try #require(flaky.localAddress?.port)
+            let api = try await XMLRPCServer.start(
+                host: "127.0.0.1",
+                port: 0,
+                group: MultiThreadedEventLoopGroup.singleton
+            ) { _, _ in .array([.int(1), .string(""), .array([.string("TCPROS"), .string("127.0.0.1"), .int(port)])]) }
+            let client = XMLRPCClient(group: MultiThreadedEventLoopGroup.singleton)
+            let flakyNode = ["/flaky", "/t", StdString.rosType, "http://127.0.0.1:\(api.port)/"].map(XMLRPCValue.string)
+            _ = try await client.callROS("registerPublisher", flakyNode, at: uri)
+            try await withNode("agent", master: uri) { agent in
+                _ = try await agent.subscribe("t", to: StdString.self) { _, _ in }
+                try await eventually("four attempts") { connections.count >= 4 }
+            }
+            let times = connections.all
+            let pauses = zip(times.dropFirst(), times).map { $0 - $1 }
+            #expect(pauses[2] > pauses[0], "\(pauses)")
+            #expect(pauses[2] >= RetryBackoff.first * 3)
+            await api.stop()
+            try await flaky.close()
+        }
+    }
+
+    @Test(
+        "what is bound for a host that others are told",
+        arguments: [
+            ("10.0.0.7", "10.0.0.7"), ("localhost", "127.0.0.1"), ("kuavo-nuc", "0.0.0.0"), ("::1", "::1"),
+        ]
+    )
+    func bindable(host: String, address: String) {
+        #expect(ROSAddress.bindable(host) == address)
     }
 
     @Test("500 Hz of joint data and 30 Hz of images pass without loss")
@@ -287,6 +414,30 @@ private struct Impostor: ROSMessage {
     init(length: UInt32) { self.length = length }
     init(from reader: inout ROSReader) throws(ROSError) { length = try reader.integer() }
     func encode(to writer: inout ROSWriter) { writer.integer(length) }
+}
+
+/// A string whose robot moved a field: the name of the type stayed, the fingerprint is another.
+private struct Moved: ROSMessage {
+    static let rosType = StdString.rosType
+    static let definition = "uint8 flags\nstring data\n"
+    static let md5 = computedMD5()
+
+    init() {}
+    init(from reader: inout ROSReader) throws(ROSError) {}
+    func encode(to writer: inout ROSWriter) {
+        writer.integer(UInt8(1))
+        writer.string("moved")
+    }
+}
+
+/// The fields of a string under another name.
+private struct Namesake: ROSMessage {
+    static let rosType = "other_msgs/Text"
+    static let definition = StdString.definition
+    static let md5 = StdString.md5
+
+    init(from reader: inout ROSReader) throws(ROSError) {}
+    func encode(to writer: inout ROSWriter) {}
 }
 
 /// Runs the body and expects our error with the code and a part of its text.

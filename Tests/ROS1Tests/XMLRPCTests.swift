@@ -96,4 +96,36 @@ struct XMLRPCTests {
         #expect(throws: ROSError.self) { try ROSAddress(parsing: "localhost:1", scheme: "http", defaultPort: 80) }
         #expect(throws: ROSError.self) { try ROSAddress(parsing: "http://a:b", scheme: "http", defaultPort: 80) }
     }
+
+    /// A struct of many members and text of many entities: each is read once, so that a peer cannot make a node stand.
+    @Test("long documents take as long as they are", .timeLimit(.minutes(1)))
+    func longDocuments() throws {
+        let members = (0..<60_000).map { "<member><name>m\($0)</name><value><i4>\($0)</i4></value></member>" }.joined()
+        let value = "<value><struct>\(members)</struct></value>"
+        let entities = "<value>" + String(repeating: "&lt;", count: 500_000) + "</value>"
+        for (value, isStruct) in [(value, true), (entities, false)] {
+            let text =
+                "<?xml version=\"1.0\"?><methodResponse><params><param>\(value)</param></params></methodResponse>"
+            guard case .response(let parsed) = try XMLRPCDocument(parsing: Array(text.utf8)) else {
+                Issue.record("no response")
+                continue
+            }
+            if isStruct {
+                #expect(parsed.structure?.count == 60_000 && parsed.structure?["m59999"] == .int(59_999))
+            } else {
+                #expect(parsed.string?.count == 500_000)
+            }
+        }
+    }
+
+    /// Entities that grow cannot be smuggled in under an encoding that the search for their declaration does not read.
+    @Test("only UTF-8 and its like are parsed", arguments: ["UTF-16", "utf-7", "UTF-32", "EBCDIC-CP-US"])
+    func otherEncodings(encoding: String) {
+        let text = "<?xml version='1.0' encoding='\(encoding)'?><methodCall><methodName>m</methodName></methodCall>"
+        #expect(throws: ROSError.self) { try XMLRPCDocument(parsing: Array(text.utf8)) }
+        let plain = text.replacing(encoding, with: "utf-8")
+        #expect(throws: Never.self) { try XMLRPCDocument(parsing: Array(plain.utf8)) }
+        let wide: [UInt8] = text.utf8.flatMap { [$0, 0] as [UInt8] }
+        #expect(throws: ROSError.self) { try XMLRPCDocument(parsing: wide) }
+    }
 }

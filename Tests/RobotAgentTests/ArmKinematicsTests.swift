@@ -129,7 +129,6 @@ struct ArmKinematicsTests {
             frames: [:],
             state: profile.arm.homeRad + [10, 20],
             capturedAt: MonotonicInstant(nanoseconds: 0),
-            stamp: 0,
             skew: .zero
         )
         var encoder = ObservationEncoder.Configuration(robot: "r1", task: "t", rows: 16, seed: 1)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GrootCore
 import Testing
 
 @testable import RobotAgent
@@ -8,6 +9,17 @@ import Testing
 struct DocumentationTests {
     private static let docs = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "docs")
+
+    @Test(arguments: ["input-contract.md", "input-contract.zh-CN.md"])
+    func everyFindingIsOnThePageWithItsExitCode(page: String) throws {
+        let text = try String(contentsOf: Self.docs.appending(path: page), encoding: .utf8)
+        for kind in InputFinding.Kind.allCases {
+            let row = try #require(text.split(separator: "\n").first { $0.hasPrefix("| `\(kind.rawValue)` |") })
+            let exit = AgentError(InputFinding(kind, "", "", "").refusal, "").exit.rawValue
+            #expect(row.contains(kind == .superseded ? "| - |" : "| \(exit) |"), "\(row)")
+        }
+        for kind in InputNotice.Kind.allCases { #expect(text.contains("`\(kind.rawValue)`")) }
+    }
 
     @Test(arguments: ["agent.md", "agent.zh-CN.md"])
     func everyFlagIsOnThePage(page: String) throws {

@@ -196,9 +196,7 @@ struct FakeRobotSerialTests {
                 profile: profile
             )
             let pictures = recording.inputs.count { input in
-                if case .image(let frame, let key) = input.input, key.hasSuffix("cam_chest"),
-                    case .jpeg = frame.picture
-                {
+                if case .image(let picture, let key) = input.input, key.hasSuffix("cam_chest"), case .jpeg = picture {
                     true
                 } else {
                     false

@@ -12,95 +12,93 @@ struct ObservationBuffersTests {
         try #require(CameraFrame(width: 1, height: 1, pixels: [level, level, level]))
     }
 
-    /// Publisher's clock and ours differ by an hour.
-    private func local(_ stamp: Int64, delay: Int64 = 0) -> MonotonicInstant {
-        MonotonicInstant(nanoseconds: stamp + 3_600_000_000_000 + delay)
+    private func at(_ milliseconds: Int64) -> MonotonicInstant {
+        MonotonicInstant(nanoseconds: 3_600_000_000_000 + milliseconds * millisecond)
+    }
+
+    private func buffers(_ cameras: [String]) -> ObservationBuffers {
+        ObservationBuffers(
+            cameras: cameras,
+            maximumSkew: .milliseconds(50),
+            maximumStateDistance: .milliseconds(250)
+        )
+    }
+
+    private func image(_ level: UInt8, _ camera: String, _ captured: Int64, _ buffers: inout ObservationBuffers) throws
+    {
+        buffers.imageArrived(
+            .pixels(try frame(level)),
+            camera: camera,
+            capturedAt: at(captured),
+            at: at(captured + 40)
+        )
     }
 
     @Test func jointStateIsInterpolatedToTheImages() throws {
-        var buffers = ObservationBuffers(cameras: [head, chest], maximumSkew: .milliseconds(50))
+        var buffers = buffers([head, chest])
         // Joint angle = seconds; 500 Hz; arrives at once. Images arrive 40 ms after capture.
         for index in Int64(0)..<200 {
-            let stamp = index * 2 * millisecond
-            buffers.jointsArrived([Float(stamp) / 1e9], stamp: stamp, at: local(stamp))
-            buffers.clawsArrived([50, 60], stamp: stamp, at: local(stamp))
+            let time = at(index * 2)
+            buffers.jointsArrived([Float(index * 2) / 1000], capturedAt: time, at: time)
+            buffers.clawsArrived([50, 60], capturedAt: time, at: time)
         }
-        let stamp = 301 * millisecond
-        buffers.imageArrived(
-            .init(stamp: stamp, frame: try frame(1)),
-            camera: head,
-            at: local(stamp, delay: 40 * millisecond)
-        )
+        try image(1, head, 301, &buffers)
         #expect(buffers.newest() == nil, "the chest camera is missing")
-        buffers.imageArrived(
-            .init(stamp: stamp, frame: try frame(2)),
-            camera: chest,
-            at: local(stamp, delay: 41 * millisecond)
-        )
+        try image(2, chest, 301, &buffers)
         let aligned = try #require(buffers.newest())
         #expect(abs(aligned.state[0] - 0.301) < 1e-5)
         #expect(aligned.state.suffix(2) == [50, 60])
         #expect(aligned.skew == .zero)
-        // The instant of capture on our clock, not of arrival.
-        #expect(aligned.capturedAt == local(stamp))
+        #expect(aligned.capturedAt == at(301))
     }
 
     @Test func theNewestCompleteSetIsTaken() throws {
-        var buffers = ObservationBuffers(cameras: [head, chest], maximumSkew: .milliseconds(50))
-        buffers.jointsArrived([0], stamp: 0, at: local(0))
-        buffers.clawsArrived([0, 0], stamp: 0, at: local(0))
+        var buffers = buffers([head, chest])
+        buffers.jointsArrived([0], capturedAt: at(0), at: at(0))
+        buffers.clawsArrived([0, 0], capturedAt: at(0), at: at(0))
         for index in Int64(0)..<3 {
-            let stamp = index * 33 * millisecond
-            buffers.imageArrived(.init(stamp: stamp, frame: try frame(UInt8(index))), camera: head, at: local(stamp))
-            if index < 2 {
-                let late = stamp + 3 * millisecond
-                buffers.imageArrived(
-                    .init(stamp: late, frame: try frame(UInt8(10 + index))),
-                    camera: chest,
-                    at: local(late)
-                )
-            }
+            try image(UInt8(index), head, index * 33, &buffers)
+            if index < 2 { try image(UInt8(10 + index), chest, index * 33 + 3, &buffers) }
         }
         let aligned = try #require(buffers.newest())
         #expect(aligned.frames[head] == .pixels(try frame(1)))
         #expect(aligned.frames[chest] == .pixels(try frame(11)))
-        #expect(aligned.stamp == 36 * millisecond)
+        #expect(aligned.capturedAt == at(36))
         // Images 3 ms apart, state 36 ms older than they are.
         #expect(aligned.skew == .milliseconds(36))
     }
 
     @Test func imagesTooFarApartAreNoObservation() throws {
-        var buffers = ObservationBuffers(cameras: [head, chest], maximumSkew: .milliseconds(50))
-        buffers.jointsArrived([0], stamp: 0, at: local(0))
-        buffers.clawsArrived([0, 0], stamp: 0, at: local(0))
-        buffers.imageArrived(.init(stamp: 0, frame: try frame(0)), camera: head, at: local(0))
-        let stamp = 80 * millisecond
-        buffers.imageArrived(.init(stamp: stamp, frame: try frame(0)), camera: chest, at: local(stamp))
+        var buffers = buffers([head, chest])
+        buffers.jointsArrived([0], capturedAt: at(0), at: at(0))
+        buffers.clawsArrived([0, 0], capturedAt: at(0), at: at(0))
+        try image(0, head, 0, &buffers)
+        try image(0, chest, 80, &buffers)
         #expect(buffers.newest() == nil)
     }
 
-    @Test func aRestartedPublisherIsFollowed() {
-        var history = SampleHistory(capacity: 10)
-        history.append(stamp: 100_000_000_000, values: [1])
-        history.append(stamp: 99_999_999_999, values: [2])
-        #expect(history.latest == [1], "a repeated sample is dropped")
-        history.append(stamp: 5, values: [3])
-        #expect(history.latest == [3])
+    @Test(arguments: [true, false])
+    func aStateFarFromTheImagesIsNoObservation(jointsStand: Bool) throws {
+        var buffers = buffers([head])
+        for index in Int64(0)..<10 {
+            if index < 2 || !jointsStand { buffers.jointsArrived([0], capturedAt: at(index * 50), at: at(index * 50)) }
+            if index < 2 || jointsStand {
+                buffers.clawsArrived([0, 0], capturedAt: at(index * 50), at: at(index * 50))
+            }
+        }
+        try image(0, head, 200, &buffers)
+        #expect(buffers.newest() != nil)
+        try image(0, head, 450, &buffers)
+        #expect(buffers.newest() == nil, "half of the state is 400 ms older than the picture")
     }
 
-    @Test func theStampClockUsesTheFastestMessage() {
-        var clock = StampClock()
-        clock.observed(stamp: 0, arrivedAt: local(0, delay: 30 * millisecond))
-        clock.observed(stamp: 10 * millisecond, arrivedAt: local(10 * millisecond, delay: millisecond))
-        clock.observed(stamp: 20 * millisecond, arrivedAt: local(20 * millisecond, delay: 50 * millisecond))
-        #expect(clock.instant(of: 0) == local(0, delay: millisecond))
-        // Two windows later the old estimate is forgotten.
-        for second in Int64(1)...12 {
-            clock.observed(
-                stamp: second * 1000 * millisecond,
-                arrivedAt: local(second * 1000 * millisecond, delay: 9 * millisecond)
-            )
-        }
-        #expect(clock.instant(of: 0) == local(0, delay: 9 * millisecond))
+    @Test func aRepeatedSampleIsDropped() {
+        var history = SampleHistory(capacity: 10)
+        history.append([1], at: at(100))
+        history.append([2], at: at(99))
+        history.append([3], at: at(100))
+        #expect(history.latest == [1])
+        history.append([4], at: at(101))
+        #expect(history.latest == [4])
     }
 }

@@ -46,7 +46,6 @@ struct RobotProfileTests {
             frames: [:],
             state: (0..<16).map { Float($0) },
             capturedAt: MonotonicInstant(nanoseconds: 0),
-            stamp: 0,
             skew: .zero
         )
         for extra in profile.extras(for: names) {

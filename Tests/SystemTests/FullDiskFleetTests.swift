@@ -7,9 +7,12 @@ import Testing
 @Suite(.serialized)
 struct FullDiskFleetSerialTests {
     /// One value of an agent's `/metrics`.
-    private func metric(_ scene: FaultScene, _ robot: FaultScene.Robot, _ name: String) async -> Double {
+    private func metric(_ scene: FaultScene, _ robot: FaultScene.Robot, _ name: String, kind: String? = nil)
+        async -> Double
+    {
+        let labels = (kind.map { "kind=\"\($0)\"," } ?? "") + "robot=\"\(robot.name)\""
         let text = await scene.fleet.get(port: robot.adminPort, "/metrics") ?? ""
-        return text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return text.split(separator: "\n").first { $0.hasPrefix("\(name){\(labels)} ") }
             .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) } ?? 0
     }
 
@@ -41,15 +44,15 @@ struct FullDiskFleetSerialTests {
             try await eventually(within: .seconds(120), "\(robot.name) gives up thumbnails, then details") {
                 // What the spools give up is taken at once, too.
                 try disk.fill(leaving: 0)
-                let thumbnails = await metric(scene, robot, #"groot_agent_spool_lost{kind="thumbnail"}"#)
-                let inferences = await metric(scene, robot, #"groot_agent_spool_lost{kind="inference"}"#)
+                let thumbnails = await metric(scene, robot, "groot_agent_spool_lost_total", kind: "thumbnail")
+                let inferences = await metric(scene, robot, "groot_agent_spool_lost_total", kind: "inference")
                 return thumbnails > 0 && inferences > 0
             }
         }
         // Robots go on all the same, and no episode is given up.
         try await scene.finished(2, within: .seconds(60))
         for robot in scene.robots {
-            let episodes = await metric(scene, robot, #"groot_agent_spool_lost{kind="episode"}"#)
+            let episodes = await metric(scene, robot, "groot_agent_spool_lost_total", kind: "episode")
             #expect(episodes == 0)
             #expect(try robot.agent?.logText().contains("the spool cannot keep everything") == true)
         }

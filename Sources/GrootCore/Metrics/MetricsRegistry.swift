@@ -13,8 +13,12 @@ package final class MetricsRegistry: Sendable {
     }
 
     private let families = Mutex<[String: Family]>([:])
+    private let common: [String: String]
 
-    package init() {}
+    /// - Parameter labels: on every series, such as the name of the robot whose process this is.
+    package init(labels: [String: String] = [:]) {
+        common = labels
+    }
 
     package func counter(_ name: String, help: String, labels: [String: String] = [:]) -> Counter {
         instrument(name, kind: "counter", help: help, labels: labels) { Counter() }
@@ -66,8 +70,10 @@ package final class MetricsRegistry: Sendable {
         labels: [String: String],
         make: () -> Series
     ) -> Series {
-        let key = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\"\(Self.escape($0.value))\"" }
-            .joined(separator: ",")
+        let key = labels.merging(common) { own, _ in own }.sorted { $0.key < $1.key }.map {
+            "\($0.key)=\"\(Self.escape($0.value))\""
+        }
+        .joined(separator: ",")
         return families.withLock { families in
             var family = families[name] ?? Family(kind: kind, help: help)
             precondition(family.kind == kind, "metric \(name) is registered as a \(family.kind)")

@@ -26,6 +26,11 @@ struct MasterClient: Sendable {
         subscription.adopt(publishers, unlessUpdatedSince: before)
     }
 
+    /// Registers as a subscriber that never connects, to be told of every change of the topic's publishers.
+    func register(_ watch: TopicWatch) async throws(ROSError) {
+        _ = try await call("registerSubscriber", [watch.topic, watch.type, nodeURI].map(XMLRPCValue.string))
+    }
+
     func register(service name: String, at serviceURI: String) async throws(ROSError) {
         _ = try await call("registerService", [name, serviceURI, nodeURI].map(XMLRPCValue.string))
     }
@@ -44,17 +49,24 @@ struct MasterClient: Sendable {
         return try ROSAddress(parsing: value.string ?? "", scheme: "rosrpc", defaultPort: 0)
     }
 
+    /// Address of the node of this name; nil when the master knows none.
+    func lookUp(node name: String, timeout: Duration) async throws(ROSError) -> String? {
+        do {
+            return try await call("lookupNode", [.string(name)], timeout: timeout).string
+        } catch  where error.code == .refused {
+            return nil
+        }
+    }
+
     /// Asks who the master is and whether it knows us.
     func observe(expectingNode: Bool) async -> MasterHealth.Observation {
         do {
             guard let pid = try await call("getPid", timeout: .seconds(2)).int else { return .unreachable }
-            guard expectingNode else { return .answered(pid: pid, knowsNode: nil) }
-            do {
-                let known = try await call("lookupNode", [.string(callerID)], timeout: .seconds(2)).string
-                return .answered(pid: pid, knowsNode: known == nodeURI)
-            } catch  where error.code == .refused {
-                return .answered(pid: pid, knowsNode: false)
+            guard expectingNode else { return .answered(pid: pid, node: .notAsked) }
+            guard let known = try await lookUp(node: callerID, timeout: .seconds(2)) else {
+                return .answered(pid: pid, node: .nobody)
             }
+            return .answered(pid: pid, node: known == nodeURI ? .us : .another(known))
         } catch {
             return .unreachable
         }

@@ -4,8 +4,18 @@
 struct MasterHealth: Sendable, Hashable {
     enum Observation: Sendable, Hashable {
         case unreachable
-        /// Its process id, and whether it can look this node up (nil: the node has nothing registered).
-        case answered(pid: Int, knowsNode: Bool?)
+        /// Its process id, and whom it knows under this node's name.
+        case answered(pid: Int, node: Holder)
+    }
+
+    /// Who holds this node's name.
+    enum Holder: Sendable, Hashable {
+        /// This node has nothing registered and did not ask.
+        case notAsked
+        case us
+        case nobody
+        /// Address of the node that does.
+        case another(String)
     }
 
     enum Action: Sendable, Hashable {
@@ -13,6 +23,8 @@ struct MasterHealth: Sendable, Hashable {
         case reportLost
         /// The master restarted, forgot us, or was away: register everything anew.
         case registerAgain
+        /// Another node registered under the same name: registering again would take the name from it in turn.
+        case stepBack(String)
     }
 
     private var pid: Int?
@@ -23,13 +35,14 @@ struct MasterHealth: Sendable, Hashable {
         case .unreachable:
             defer { isLost = true }
             return isLost ? .none : .reportLost
-        case .answered(let pid, let knowsNode):
+        case .answered(_, .another(let uri)): return .stepBack(uri)
+        case .answered(let pid, let node):
             let changed = self.pid != nil && self.pid != pid
             defer {
                 self.pid = pid
                 isLost = false
             }
-            return changed || isLost || knowsNode == false ? .registerAgain : .none
+            return changed || isLost || node == .nobody ? .registerAgain : .none
         }
     }
 

@@ -14,7 +14,9 @@ struct NodeAPI: Sendable {
         case "publisherUpdate":
             guard parameters.count >= 3, let topic = parameters[1].string, let publishers = parameters[2].strings
             else { throw ROSError(.malformed, "publisherUpdate takes caller_id, topic, publishers") }
-            registry().subscriptions[topic]?.update(publishers: publishers)
+            let registry = registry()
+            registry.subscriptions[topic]?.update(publishers: publishers)
+            registry.watches[topic]?.changed()
             return success(.int(0))
         case "requestTopic":
             guard parameters.count >= 3, let topic = parameters[1].string, let protocols = parameters[2].array else {

@@ -3,6 +3,7 @@ struct NodeRegistry: Sendable {
     private(set) var publications: [String: TopicSender] = [:]
     private(set) var subscriptions: [String: Subscription] = [:]
     private(set) var services: [String: ServiceEntry] = [:]
+    private(set) var watches: [String: TopicWatch] = [:]
 
     mutating func add(_ sender: TopicSender) throws(ROSError) {
         guard publications[sender.offer.topic] == nil else { throw twice("topic", sender.offer.topic, "advertised") }
@@ -20,11 +21,17 @@ struct NodeRegistry: Sendable {
         services[service.name] = service
     }
 
+    mutating func add(_ watch: TopicWatch) throws(ROSError) {
+        guard watches[watch.topic] == nil else { throw twice("topic", watch.topic, "watched") }
+        watches[watch.topic] = watch
+    }
+
     mutating func removePublication(_ topic: String) { publications[topic] = nil }
     mutating func removeSubscription(_ topic: String) { subscriptions[topic] = nil }
+    mutating func removeWatch(_ topic: String) { watches[topic] = nil }
     mutating func removeService(_ name: String) { services[name] = nil }
 
-    var isEmpty: Bool { publications.isEmpty && subscriptions.isEmpty && services.isEmpty }
+    var isEmpty: Bool { publications.isEmpty && subscriptions.isEmpty && services.isEmpty && watches.isEmpty }
 
     /// Decides what an incoming TCPROS connection gets.
     func role(for header: ConnectionHeader, callerID: String) -> InboundRole {

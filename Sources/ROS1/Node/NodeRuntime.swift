@@ -6,10 +6,11 @@ import Synchronization
 
 /// The sockets, registry and master watch of a started node.
 ///
-/// The registry sits behind a lock that any thread may take briefly; the watch is one task.
+/// Messages have event loops of their own: whatever masters and nodes say over XML-RPC, however much of it, is read on
+/// another thread. The registry sits behind a lock that any thread may take briefly; the watch is one task.
 final class NodeRuntime: Sendable {
     /// One loop carries small fast messages while the other copies an image.
-    private static let threads = 2
+    private static let messageThreads = 2
     private static let watchInterval = Duration.seconds(1)
 
     let callerID: String
@@ -17,8 +18,11 @@ final class NodeRuntime: Sendable {
     let master: MasterClient
     let logger: Logger
     let metrics: MetricsRegistry?
+    /// Carries messages and services.
+    let group: MultiThreadedEventLoopGroup
     private let serviceURI: String
-    private let group: MultiThreadedEventLoopGroup
+    /// Carries XML-RPC.
+    private let callGroup: MultiThreadedEventLoopGroup
     private let api: XMLRPCServer
     private let connections: TCPROSServer
     private let shared: SharedState
@@ -32,10 +36,12 @@ final class NodeRuntime: Sendable {
         logger: Logger,
         metrics: MetricsRegistry?
     ) async throws(ROSError) {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: Self.threads)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: Self.messageThreads)
+        let callGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let shared = SharedState(logger: logger)
+        let address = ROSAddress.bindable(host)
         do {
-            let connections = try await TCPROSServer.start(host: host, group: group, logger: logger) { header in
+            let connections = try await TCPROSServer.start(host: address, group: group, logger: logger) { header in
                 shared.registry.withLock { $0 }.role(for: header, callerID: callerID)
             }
             let port = connections.port
@@ -46,14 +52,15 @@ final class NodeRuntime: Sendable {
                 registry: { shared.registry.withLock { $0 } },
                 superseded: { shared.supersede(reason: $0) }
             )
-            let api = try await XMLRPCServer.start(host: host, port: 0, group: group) {
+            let api = try await XMLRPCServer.start(host: address, port: 0, group: callGroup) {
                 (method, parameters) throws(ROSError) in try methods.handle(method, parameters)
             }
-            let client = XMLRPCClient(group: group)
+            let client = XMLRPCClient(group: callGroup)
             let nodeURI = "http://\(ROSAddress(host: host, port: api.port).authority)/"
             let master = MasterClient(uri: masterURI, callerID: callerID, nodeURI: nodeURI, client: client)
             _ = try await master.call("getPid")
             self.group = group
+            self.callGroup = callGroup
             self.shared = shared
             self.connections = connections
             self.api = api
@@ -61,8 +68,9 @@ final class NodeRuntime: Sendable {
             self.master = master
             self.serviceURI = "rosrpc://\(ROSAddress(host: host, port: port).authority)"
         } catch {
-            // The group's own failure to stop would hide the reason that matters.
+            // The groups' own failure to stop would hide the reason that matters.
             try? await group.shutdownGracefully()
+            try? await callGroup.shutdownGracefully()
             throw ROSError.wrapping(error, .unreachable, "the node cannot start")
         }
         self.callerID = callerID
@@ -84,6 +92,18 @@ final class NodeRuntime: Sendable {
             shared.registry.withLock { $0.removePublication(sender.offer.topic) }
             throw error
         }
+        shared.isRegistered.store(true, ordering: .releasing)
+    }
+
+    func add(_ watch: TopicWatch) async throws(ROSError) {
+        try shared.update { registry throws(ROSError) in try registry.add(watch) }
+        do {
+            try await master.register(watch)
+        } catch {
+            shared.registry.withLock { $0.removeWatch(watch.topic) }
+            throw error
+        }
+        shared.isRegistered.store(true, ordering: .releasing)
     }
 
     func add(_ subscription: Subscription) async throws(ROSError) {
@@ -95,6 +115,7 @@ final class NodeRuntime: Sendable {
             await subscription.cancel()
             throw error
         }
+        shared.isRegistered.store(true, ordering: .releasing)
     }
 
     func remove(_ subscription: Subscription) async {
@@ -117,6 +138,7 @@ final class NodeRuntime: Sendable {
             shared.registry.withLock { $0.removeService(service.name) }
             throw error
         }
+        shared.isRegistered.store(true, ordering: .releasing)
     }
 
     /// Unregisters everything, closes every connection and stops the event loops.
@@ -132,7 +154,7 @@ final class NodeRuntime: Sendable {
             for topic in registry.publications.keys {
                 await unregister("unregisterPublisher", [topic, master.nodeURI])
             }
-            for topic in registry.subscriptions.keys {
+            for topic in Set(registry.subscriptions.keys).union(registry.watches.keys) {
                 await unregister("unregisterSubscriber", [topic, master.nodeURI])
             }
             for name in registry.services.keys { await unregister("unregisterService", [name, serviceURI]) }
@@ -143,6 +165,7 @@ final class NodeRuntime: Sendable {
         await connections.stop()
         do {
             try await group.shutdownGracefully()
+            try await callGroup.shutdownGracefully()
         } catch {
             logger.warning("event loops did not stop cleanly", metadata: ["error": "\(error)"])
         }
@@ -174,13 +197,18 @@ final class NodeRuntime: Sendable {
     /// One look at the master; false when watching makes no sense any more.
     private func look(_ health: inout MasterHealth) async -> Bool {
         guard !isSuperseded else { return false }
-        let expectingNode = shared.registry.withLock { !$0.isEmpty }
-        let observation = await master.observe(expectingNode: expectingNode)
+        // Before the first registration has arrived the master may still know a predecessor of this name.
+        let isRegistered =
+            shared.isRegistered.load(ordering: .acquiring) && shared.registry.withLock { !$0.isEmpty }
+        let observation = await master.observe(expectingNode: isRegistered)
         guard !Task.isCancelled else { return false }
         shared.isMasterGone.store(observation == .unreachable, ordering: .relaxed)
         switch health.observe(observation) {
         case .none: break
         case .reportLost: logger.warning("the ROS master does not answer", metadata: ["master": "\(master.uri)"])
+        case .stepBack(let other):
+            shared.supersede(reason: "\(callerID) is now the node at \(other)")
+            return false
         case .registerAgain:
             logger.notice("registering again with the ROS master", metadata: ["master": "\(master.uri)"])
             if await !registerAll() { health.registrationFailed() }
@@ -193,6 +221,7 @@ final class NodeRuntime: Sendable {
         do {
             for sender in registry.publications.values { try await master.register(sender.offer) }
             for subscription in registry.subscriptions.values { try await master.register(subscription) }
+            for watch in registry.watches.values { try await master.register(watch) }
             for name in registry.services.keys { try await master.register(service: name, at: serviceURI) }
             return true
         } catch {
@@ -206,6 +235,8 @@ final class NodeRuntime: Sendable {
 private final class SharedState: Sendable {
     let registry = Mutex(NodeRegistry())
     let isSuperseded = Atomic(false)
+    /// The master has taken a registration of this node.
+    let isRegistered = Atomic(false)
     let isMasterGone = Atomic(false)
     private let logger: Logger
 
@@ -218,9 +249,9 @@ private final class SharedState: Sendable {
     }
 
     func supersede(reason: String) {
-        isSuperseded.store(true, ordering: .relaxed)
+        guard !isSuperseded.exchange(true, ordering: .relaxed) else { return }
         logger.error(
-            "the ROS master asked this node to stop; another node may use its name",
+            "another node has taken this node's name at the ROS master; this one steps back",
             metadata: ["reason": "\(reason.prefix(200))"]
         )
     }

@@ -132,27 +132,35 @@ package final class ROSNode: Sendable {
         return DirectPublisher(topic: offer.topic, subscribers)
     }
 
-    /// Follows a topic: every publisher, present and future, whose type or fingerprint fits.
+    /// Follows a topic: every publisher, present and future, whose type and fingerprint are known.
     ///
-    /// `handler` runs on the connection's event loop and must not block.
+    /// `handler` and `publishers` run on the connection's event loop and must not block.
+    ///
+    /// - Parameter publishers: hears of every publisher that comes, goes or is refused.
     package func subscribe<M: ROSMessage>(
         _ topic: String,
         to type: M.Type,
+        publishers: (@Sendable (ROSPublisherEvent) -> Void)? = nil,
         handler: @escaping @Sendable (M, ROSReceipt) -> Void
     ) async throws(ROSError) -> ROSSubscription {
         let runtime = try running()
         let topic = try ROSName.global(topic)
         let received = metrics?.counter(
-            "groot_ros_subscriber_received_messages",
+            "groot_ros_subscriber_received_messages_total",
             help: "Messages received",
             labels: ["topic": topic]
         )
         let undecodable = metrics?.counter(
-            "groot_ros_subscriber_undecodable_messages",
+            "groot_ros_subscriber_undecodable_messages_total",
             help: "Messages whose bytes do not form their type",
             labels: ["topic": topic]
         )
-        let demand = TopicDemand(topic: topic, type: M.rosType, acceptedMD5s: [M.md5] + M.variantMD5s) {
+        let demand = TopicDemand(
+            topic: topic,
+            type: M.rosType,
+            acceptedMD5s: [M.md5] + M.variantMD5s,
+            publishers: publishers
+        ) {
             (body, receipt) throws(ROSError) in
             let message: M
             do throws(ROSError) {
@@ -168,6 +176,7 @@ package final class ROSNode: Sendable {
             demand: demand,
             callerID: runtime.callerID,
             client: runtime.client,
+            group: runtime.group,
             logger: logger
         )
         try await runtime.add(subscription)

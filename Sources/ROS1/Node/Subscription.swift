@@ -29,13 +29,22 @@ final class Subscription: Sendable {
     let demand: TopicDemand
     private let callerID: String
     private let client: XMLRPCClient
+    /// Loops that carry messages, apart from those of the client.
+    private let group: any EventLoopGroup
     private let logger: Logger
     private let state = Mutex(State())
 
-    init(demand: TopicDemand, callerID: String, client: XMLRPCClient, logger: Logger) {
+    init(
+        demand: TopicDemand,
+        callerID: String,
+        client: XMLRPCClient,
+        group: any EventLoopGroup,
+        logger: Logger
+    ) {
         self.demand = demand
         self.callerID = callerID
         self.client = client
+        self.group = group
         self.logger = logger
     }
 
@@ -72,34 +81,45 @@ final class Subscription: Sendable {
     /// Stays with one publisher until cancelled, or until it is neither listed nor connected.
     private func follow(_ uri: String, number: Int) async {
         var backoff = RetryBackoff()
-        var lastReason: ROSError.Code?
+        var trouble = ConnectionTrouble()
         while !Task.isCancelled {
-            let wasAccepted = Atomic(false)
-            do {
-                try await connect(to: uri) { [self] in
-                    wasAccepted.store(true, ordering: .relaxed)
+            let stood = Mutex<(publisher: ROSPublisherDescription, since: MonotonicInstant)?>(nil)
+            let reason: ROSError?
+            do throws(ROSError) {
+                try await connect(to: uri) { [self] publisher in
+                    stood.withLock { $0 = (publisher, .now()) }
                     state.withLock { state in
                         _ = state.connected.insert(number)
                     }
+                    demand.publishers?(.connected(publisher))
                 }
-                lastReason = nil
+                reason = nil
             } catch {
-                if !Task.isCancelled, error.code != lastReason {
-                    lastReason = error.code
-                    logger.warning(
-                        "no connection to a publisher; trying again",
-                        metadata: ["topic": "\(demand.topic)", "publisher": "\(uri)", "error": "\(error)"]
-                    )
-                }
+                reason = error
             }
-            guard state.withLock({ $0.disconnected(uri, number: number) }) else { return }
-            if wasAccepted.load(ordering: .relaxed) { backoff.succeeded() }
+            let connection = stood.withLock { $0 }
+            let goesOn = state.withLock { $0.disconnected(uri, number: number) }
+            if let connection { demand.publishers?(.disconnected(connection.publisher)) }
+            guard goesOn, !Task.isCancelled else { return }
+            let lasted = connection.map { MonotonicInstant.now() - $0.since }
+            if let lasted, lasted >= ConnectionTrouble.standing { backoff.succeeded() }
+            if let text = trouble.ended(after: lasted, because: reason) {
+                logger.warning(
+                    "\(text); trying again",
+                    metadata: [
+                        "topic": "\(demand.topic)", "publisher": "\(uri)", "error": "\(reason.map { "\($0)" } ?? "-")",
+                    ]
+                )
+            }
             // Sleep ends early only by cancellation, which the loop condition sees.
             try? await Task.sleep(for: backoff.pause())
         }
     }
 
-    private func connect(to uri: String, accepted: @escaping @Sendable () -> Void) async throws(ROSError) {
+    private func connect(
+        to uri: String,
+        accepted: @escaping @Sendable (ROSPublisherDescription) -> Void
+    ) async throws(ROSError) {
         let protocols = XMLRPCValue.array([.array([.string("TCPROS")])])
         let offer = try await client.callROS(
             "requestTopic",
@@ -113,7 +133,7 @@ final class Subscription: Sendable {
             to: ROSAddress(host: host, port: port),
             demand: demand,
             callerID: callerID,
-            group: client.group,
+            group: group,
             logger: logger,
             accepted: accepted
         )

@@ -39,7 +39,7 @@ final class DirectSubscribers: Sendable {
         state = Mutex(State(writer: ROSWriter(buffer)))
         leftOutCounter = TopicSender.droppedCounter(of: topic, metrics)
         givenUpCounter = metrics?.counter(
-            "groot_ros_publisher_dropped_subscribers",
+            "groot_ros_publisher_dropped_subscribers_total",
             help: "Subscribers whose connection was closed because they took nothing for a second",
             labels: ["topic": topic]
         )

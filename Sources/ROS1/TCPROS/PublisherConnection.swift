@@ -9,19 +9,27 @@ struct TopicDemand: Sendable {
     var type: String
     /// Our own fingerprint first, then those of the known variants.
     var acceptedMD5s: [String]
+    /// Hears what becomes of each publisher; runs on the connection's event loop.
+    var publishers: (@Sendable (ROSPublisherEvent) -> Void)?
     /// Decodes and delivers one body; runs on the connection's event loop.
     var deliver: @Sendable (ByteBuffer, ROSReceipt) throws(ROSError) -> Void
 
-    /// Checks the publisher's header: the type fits, or the fingerprint is one that we decode.
-    func check(_ header: ConnectionHeader) throws(ROSError) -> (publisher: String, md5: String) {
+    /// Checks the publisher's header: type and fingerprint are ones that we decode, as rospy and roscpp demand it.
+    ///
+    /// A field that moved keeps the type's name and changes the fingerprint: bytes of unknown meaning are never decoded.
+    func check(_ header: ConnectionHeader) throws(ROSError) -> ROSPublisherDescription {
         if let reason = header["error"] { throw ROSError(.refused, "the publisher refused: \(reason)") }
-        let type = header["type"] ?? ConnectionHeader.wildcard
-        let md5 = header["md5sum"] ?? ConnectionHeader.wildcard
-        let fits = [self.type, ConnectionHeader.wildcard].contains(type) || acceptedMD5s.contains(md5)
-        guard fits else {
-            throw ROSError(.typeMismatch, "topic \(topic) is published as \(type) (\(md5)), expected \(self.type)")
+        let found = ROSPublisherDescription(
+            name: header["callerid"] ?? "",
+            type: header["type"] ?? "",
+            md5: header["md5sum"] ?? ""
+        )
+        guard found.type == type, acceptedMD5s.contains(found.md5) else {
+            let refusal = ROSRefusal(publisher: found, expectedType: type, expectedMD5s: acceptedMD5s)
+            publishers?(.refused(refusal))
+            throw ROSError(.typeMismatch, "topic \(topic): \(refusal)")
         }
-        return (header["callerid"] ?? "", md5)
+        return found
     }
 }
 
@@ -36,7 +44,7 @@ enum PublisherConnection {
         callerID: String,
         group: any EventLoopGroup,
         logger: Logger,
-        accepted: @escaping @Sendable () -> Void
+        accepted: @escaping @Sendable (ROSPublisherDescription) -> Void
     ) async throws(ROSError) {
         let loop = group.next()
         let ended = loop.makePromise(of: Void.self)
@@ -82,10 +90,10 @@ private final class PublisherHandler: ChannelInboundHandler {
 
     private let header: ConnectionHeader
     private let demand: TopicDemand
-    private let accepted: @Sendable () -> Void
+    private let accepted: @Sendable (ROSPublisherDescription) -> Void
     private let ended: EventLoopPromise<Void>
     private let logger: Logger
-    private var source: (publisher: String, md5: String)?
+    private var source: ROSPublisherDescription?
     private var headerTimer: Scheduled<Void>?
     private var undecodable = RateLimit(every: .seconds(5))
 
@@ -93,7 +101,7 @@ private final class PublisherHandler: ChannelInboundHandler {
         header: ConnectionHeader,
         demand: TopicDemand,
         logger: Logger,
-        accepted: @escaping @Sendable () -> Void,
+        accepted: @escaping @Sendable (ROSPublisherDescription) -> Void,
         ended: EventLoopPromise<Void>
     ) {
         self.header = header
@@ -120,7 +128,7 @@ private final class PublisherHandler: ChannelInboundHandler {
         let now = MonotonicInstant.now()
         let receipt = ROSReceipt(
             receivedAt: now,
-            publisher: source.publisher,
+            publisher: source.name,
             md5: source.md5,
             byteCount: body.readableBytes
         )
@@ -131,7 +139,7 @@ private final class PublisherHandler: ChannelInboundHandler {
             logger.warning(
                 "dropped a message that cannot be decoded",
                 metadata: [
-                    "topic": "\(demand.topic)", "publisher": "\(source.publisher)", "md5": "\(source.md5)",
+                    "topic": "\(demand.topic)", "publisher": "\(source.name)", "md5": "\(source.md5)",
                     "error": "\(error)", "suppressed": "\(suppressed)",
                 ]
             )
@@ -157,14 +165,8 @@ private final class PublisherHandler: ChannelInboundHandler {
         headerTimer?.cancel()
         do {
             let source = try demand.check(ConnectionHeader(from: body))
-            if !demand.acceptedMD5s.contains(source.md5) {
-                logger.warning(
-                    "the publisher's message definition is an unknown generation; its bytes are decoded as ours",
-                    metadata: ["topic": "\(demand.topic)", "publisher": "\(source.publisher)", "md5": "\(source.md5)"]
-                )
-            }
             self.source = source
-            accepted()
+            accepted(source)
         } catch {
             ended.fail(error)
             context.close(promise: nil)

@@ -36,7 +36,7 @@ final class TopicSender: Sendable {
 
     static func droppedCounter(of topic: String, _ metrics: MetricsRegistry?) -> Counter? {
         metrics?.counter(
-            "groot_ros_publisher_dropped_messages",
+            "groot_ros_publisher_dropped_messages_total",
             help: "Messages dropped because a subscriber did not keep up",
             labels: ["topic": topic]
         )

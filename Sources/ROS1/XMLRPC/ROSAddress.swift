@@ -29,5 +29,13 @@ struct ROSAddress: Hashable, Sendable {
         self.init(host: host, port: port)
     }
 
+    /// What to bind for a host that other nodes are told: an address as it is, `localhost` on loopback, and any other name on
+    /// every interface, as rospy does; the name may belong to a router or exist on the other machines only.
+    static func bindable(_ host: String) -> String {
+        if host == "localhost" { return "127.0.0.1" }
+        let isAddress = host.contains(":") || host.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") }
+        return isAddress ? host : "0.0.0.0"
+    }
+
     var authority: String { Endpoint.tcp(host: host, port: port).description }
 }

@@ -13,6 +13,10 @@ extension XMLRPCDocument {
         guard bytes.count <= Self.maximumBytes else {
             throw ROSError(.tooLarge, "an XML-RPC document of \(bytes.count) bytes exceeds \(Self.maximumBytes)")
         }
+        // The search below reads bytes as they are: another encoding would hide a declaration from it, not from the parser.
+        guard !bytes.contains(0), bytes.declaresPlainEncoding else {
+            throw ROSError(.malformed, "an XML-RPC document must be UTF-8")
+        }
         guard !bytes.containsDoctype else {
             throw ROSError(.malformed, "an XML-RPC document must not declare a document type")
         }
@@ -29,6 +33,16 @@ extension XMLRPCDocument {
 }
 
 extension [UInt8] {
+    /// Whether the XML declaration, if there is one, names an encoding whose markup is ASCII.
+    fileprivate var declaresPlainEncoding: Bool {
+        let head = String(decoding: prefix(200), as: UTF8.self).lowercased()
+        guard head.contains("<?xml"), let declared = head.range(of: "encoding") else { return true }
+        let end = head.range(of: "?>")?.lowerBound ?? head.endIndex
+        guard declared.lowerBound < end else { return true }
+        let value = head[declared.upperBound..<end].drop { " =\"'\t\r\n".contains($0) }
+        return ["utf-8", "us-ascii", "ascii", "iso-8859-1"].contains { value.hasPrefix($0) }
+    }
+
     fileprivate var containsDoctype: Bool {
         let pattern = Array("<!DOCTYPE".utf8)
         var start = startIndex
@@ -151,6 +165,8 @@ private final class DocumentBuilder: NSObject, XMLParserDelegate {
             values.append(value)
             containers[containers.count - 1] = .array(values)
         case .structure(var members, let name)?:
+            // The same for the members of a long struct.
+            containers[containers.count - 1] = .structure([:], name: "")
             members[name] = value
             containers[containers.count - 1] = .structure(members, name: "")
         case nil: parameters.append(value)

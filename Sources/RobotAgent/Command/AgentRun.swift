@@ -24,7 +24,7 @@ package struct AgentRun: Sendable {
 
     private let configuration: AgentConfiguration
     private let logger: Logger
-    private let metrics = MetricsRegistry()
+    private let metrics: MetricsRegistry
     private let readiness = LatestValue<String>()
     private let notifier: ServiceNotifier
 
@@ -40,6 +40,7 @@ package struct AgentRun: Sendable {
         logger[metadataKey: "robot"] = "\(configuration.robot)"
         self.logger = logger
         self.configuration = configuration
+        metrics = MetricsRegistry(labels: ["robot": configuration.robot])
         notifier = ServiceNotifier(
             environment: ProcessInfo.processInfo.environment,
             processIdentifier: ProcessInfo.processInfo.processIdentifier,
@@ -79,7 +80,15 @@ package struct AgentRun: Sendable {
     package func execute() async -> ProcessExit {
         readiness.store("starting")
         do {
-            return try await supervised()
+            let lock = try await RobotLock.take(robot: configuration.robot)
+            do {
+                let exit = try await supervised()
+                await lock.release()
+                return exit
+            } catch {
+                await lock.release()
+                throw error
+            }
         } catch let error as AgentError {
             logger.error("\(error.message)", metadata: error.cause.map { ["error": "\($0)"] } ?? [:])
             return error.exit
@@ -157,7 +166,7 @@ package struct AgentRun: Sendable {
 
     private func operate(gateway: GatewayClient, spool: TelemetrySpool, boot: String) async throws -> ProcessExit {
         let node = ROSNode(
-            name: "/groot_agent_\(configuration.robot.replacing("-", with: "_"))",
+            name: AgentNode.name(robot: configuration.robot),
             masterURI: configuration.rosMaster,
             host: configuration.rosHost,
             logger: quiet(logger),

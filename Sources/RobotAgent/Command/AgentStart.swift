@@ -17,6 +17,14 @@ struct AgentStart: Sendable {
     ) async throws -> (RobotProfile, PolicyDescription, GrabBoxMpcEnv) {
         let uri = configuration.rosMaster
         try await retried("the ROS master", at: uri) { try await node.start() }
+        // Before anything is registered: a second node of this name would push the first one out.
+        if try await node.isAlive(node: node.name) {
+            throw AgentError(
+                .unavailable,
+                "robot \(configuration.robot) is driven already: the node \(node.name) lives at master \(uri); "
+                    + "stop that agent first, or give this one another --robot"
+            )
+        }
         let profile = try await ProfileCatalog.resolve(configuration.profile, on: node)
         logger.info("robot profile", metadata: ["profile": "\(profile.name)"])
         if let problem = SessionLead.problem(configuration, profile) { throw AgentError(.usage, problem) }
@@ -40,16 +48,32 @@ struct AgentStart: Sendable {
                 "checkpoint": "\(policy.checkpoint)", "chunk": "\(policy.chunkSize)", "runtime": "\(policy.runtime)",
             ]
         )
-        let env = try await GrabBoxMpcEnv(
-            profile: profile,
+        let commandsBase = profile.controlNames(for: policy.actionNames).count > profile.claws.upperBound
+        var contract = InputContract.Configuration(
+            profile,
             cameraKeys: policy.images.map(\.key),
             extras: profile.extras(for: policy.stateNames),
-            commandsBase: profile.controlNames(for: policy.actionNames).count > profile.claws.upperBound,
+            commandsBase: commandsBase
+        )
+        // A dry run commands nothing and may look on beside whoever does.
+        if configuration.isDryRun { contract.commands = [] }
+        let inputs = try await RobotInputs(
+            profile: profile,
+            configuration: contract,
             node: node,
             tap: recorder,
             logger: logger
         )
-        try await env.waitUntilReady(timeout: configuration.readyTimeout)
+        try await inputs.waitUntilReady(timeout: configuration.readyTimeout)
+        let env = try await GrabBoxMpcEnv(
+            inputs: inputs,
+            commandsBase: commandsBase,
+            isDryRun: configuration.isDryRun,
+            node: node,
+            tap: recorder
+        )
+        // Once more with the commands offered: who listens must have connected, and nobody else may have begun.
+        try await inputs.waitUntilReady(timeout: configuration.readyTimeout)
         return (profile, policy, env)
     }
 

@@ -22,7 +22,9 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(help: "ROS master URI. Default: ROS_MASTER_URI, else http://127.0.0.1:\(DefaultPort.rosMaster).")
     var rosMaster: String?
 
-    @Option(help: "Address that other ROS nodes reach this process at. Default: ROS_IP, else 127.0.0.1.")
+    @Option(
+        help: "Name or address at which other ROS nodes reach this one. Default: ROS_HOSTNAME, ROS_IP, else 127.0.0.1."
+    )
     var rosHost: String?
 
     @Option(name: [.customLong("gateway"), .customLong("server-address")], help: "Gateway to ask for its checkpoints.")
@@ -44,10 +46,15 @@ struct CheckCommand: AsyncParsableCommand {
         let master = rosMaster ?? environment["ROS_MASTER_URI"] ?? "http://127.0.0.1:\(DefaultPort.rosMaster)"
         var logger = Logger(label: "check")
         logger.logLevel = .warning
+        // What the contract says stands in the report.
+        var quiet = logger
+        quiet.logLevel = .error
+        // Two checks at a time do not push each other out.
+        let process = ProcessInfo.processInfo.processIdentifier
         let node = ROSNode(
-            name: "/groot_check_\(robot.replacing("-", with: "_"))",
+            name: "/groot_check_\(robot.replacing("-", with: "_"))_\(process)",
             masterURI: master,
-            host: rosHost ?? environment["ROS_IP"] ?? "127.0.0.1",
+            host: rosHost ?? AgentNode.host(environment),
             logger: logger
         )
         do {
@@ -58,11 +65,27 @@ struct CheckCommand: AsyncParsableCommand {
         }
         let found = try await ProfileCatalog.resolve(profile, on: node)
         print("master    \(master)\nprofile   \(found.name): \(found.description)")
-        let report = try await RobotCheck(profile: found, node: node, time: .seconds(seconds)).run()
+        var served: Served?
+        if let gateway { served = await ask(gateway, found, tlsFiles, logger) }
+        // Without a policy that fits, every camera of the profile counts.
+        let policies = served?.fitting ?? []
+        let report = try await RobotCheck(
+            profile: found,
+            usedCameras: policies.isEmpty ? nil : policies.flatMap { $0.images.map(\.key) },
+            extras: policies.isEmpty ? nil : found.extras(for: policies.flatMap(\.stateNames)),
+            commandsBase: policies.contains {
+                found.controlNames(for: $0.actionNames).count > found.claws.upperBound
+            },
+            node: node,
+            logger: quiet,
+            time: .seconds(seconds)
+        ).run()
+        let twin = try await twin(on: node, report)
         await node.shutdown()
         print(Self.table(report))
-        var problems = report.problems
-        if let gateway { problems += await ask(gateway, found, tlsFiles, logger) }
+        if !report.notes.isEmpty { print("\nGood to know:") }
+        for note in report.notes { print("  \(note)") }
+        let problems = report.problems + twin + (served?.problems ?? [])
         if problems.isEmpty {
             print("\nNothing prevents a start.")
             return
@@ -72,13 +95,27 @@ struct CheckCommand: AsyncParsableCommand {
         throw ExitCode(ProcessExit.unavailable.rawValue)
     }
 
+    /// An agent that drives the robot already, unless the report names it.
+    private func twin(on node: ROSNode, _ report: RobotCheck.Report) async throws -> [String] {
+        let name = AgentNode.name(robot: robot)
+        guard try await node.isAlive(node: name), !report.problems.contains(where: { $0.contains(name) }) else {
+            return []
+        }
+        return ["\(name): lives already; only one agent may drive a robot"]
+    }
+
+    private struct Served {
+        var fitting: [PolicyDescription] = []
+        var problems: [String] = []
+    }
+
     /// Checkpoints of the gateway against the profile.
     private func ask(
         _ address: String,
         _ profile: RobotProfile,
         _ tls: TLSFiles?,
         _ logger: Logger
-    ) async -> [String] {
+    ) async -> Served {
         do {
             let visit = GatewayVisit(
                 endpoints: [try Endpoint(parsing: address, defaultPort: DefaultPort.gateway)],
@@ -86,18 +123,19 @@ struct CheckCommand: AsyncParsableCommand {
                 tls: tls,
                 logger: logger
             )
-            let served = try await visit.ask { try await $0.describe(timeout: .seconds(5)) }
-            var fits = false
-            var problems: [String] = []
-            for policy in served {
+            let policies = try await visit.ask { try await $0.describe(timeout: .seconds(5)) }
+            var served = Served()
+            for policy in policies {
                 let own = PolicyMatch.problems(policy: policy, profile: profile, task: "-")
                 print("serves    \(policy.checkpoint) (\(policy.runtime)): \(own.isEmpty ? "fits" : "does not fit")")
-                fits = fits || own.isEmpty
-                problems += own
+                if own.isEmpty { served.fitting.append(policy) }
+                served.problems += own
             }
-            return fits ? [] : served.isEmpty ? ["gateway \(address): its workers serve nothing"] : problems
+            if !served.fitting.isEmpty { served.problems = [] }
+            if policies.isEmpty { served.problems = ["gateway \(address): its workers serve nothing"] }
+            return served
         } catch {
-            return ["gateway \(address): \(error)"]
+            return Served(problems: ["gateway \(address): \(error)"])
         }
     }
 

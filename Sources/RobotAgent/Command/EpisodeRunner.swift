@@ -155,6 +155,7 @@ struct EpisodeRunner: Sendable {
                 sampler.add(trace)
                 session.metrics.tick(late: .nanoseconds(trace.latenessNanoseconds))
             }
+            for change in session.env.inputs.takeChanges() { await session.events.happened(change, episode: id) }
             if let status = control.status.peek() {
                 if status.counters.ticks > 0 { machine.firstActionExecuted(at: now) }
                 // Paused by the operator, or waiting for the operator's word before a chunk.

@@ -28,6 +28,15 @@ package struct EventLog: Sendable {
     package func happened(_ kind: Kind, _ name: String, _ message: String, episode: String) async {
         let level: Logger.Level = kind == .operator || name.hasSuffix("_back") ? .info : .warning
         logger.log(level: level, "\(name)", metadata: ["kind": "\(kind.rawValue)", "reason": "\(message)"])
+        await store(kind, name, message, episode: episode)
+    }
+
+    /// What the input contract found; it is in the log already.
+    package func happened(_ change: InputChange, episode: String) async {
+        await store(.safety, change.name, change.sentence, episode: episode)
+    }
+
+    private func store(_ kind: Kind, _ name: String, _ message: String, episode: String) async {
         var event = Groot_V1_Event()
         event.episodeID = episode
         event.happenedAtUnixNs = WallClock.unixNanoseconds()

@@ -115,7 +115,8 @@ private struct Tape: Sendable {
         var buffers = ObservationBuffers(
             cameras: policy.images.map(\.key),
             extras: profile.extras(for: policy.stateNames),
-            maximumSkew: .milliseconds(Int64(profile.limits.maximumSkewMs))
+            maximumSkew: .milliseconds(Int64(profile.limits.maximumSkewMs)),
+            maximumStateDistance: .milliseconds(Int64(profile.limits.staleJointStateMs))
         )
         var next: MonotonicInstant?
         var index: UInt64 = 0

@@ -1,15 +1,13 @@
-import Foundation
 import GrootCore
-import GrootImaging
 import Logging
 import ROS1
-import Synchronization
 
-/// Looks at a robot without touching it: what a profile needs against what is there.
+/// Looks at a robot without touching it: what the input contract says of it, and which services answer.
+///
+/// The contract is the one that `run` starts by; what it finds here it finds there.
 struct RobotCheck: Sendable {
-    struct TopicFinding: Sendable {
+    struct TopicReport: Sendable {
         var topic: String
-        var expectedType: String
         var offeredType: String?
         var md5 = ""
         var publisher = ""
@@ -21,7 +19,6 @@ struct RobotCheck: Sendable {
         var stampAge: Duration?
         /// Image size and encoding, number of joints.
         var detail = ""
-        var problem: String?
     }
 
     struct ServiceFinding: Sendable {
@@ -32,94 +29,105 @@ struct RobotCheck: Sendable {
     }
 
     struct Report: Sendable {
-        var topics: [TopicFinding]
+        var topics: [TopicReport]
         var services: [ServiceFinding]
+        var findings: [InputFinding]
+        /// Worth knowing, but prevents nothing.
+        var notes: [String]
+
+        /// What prevents a start.
         var problems: [String] {
-            topics.compactMap { finding in finding.problem.map { "\(finding.topic): \($0)" } }
-                + services.compactMap { finding in finding.problem.map { "\(finding.name): \($0)" } }
+            findings.map(\.sentence) + services.compactMap { one in one.problem.map { "\(one.name): \($0)" } }
         }
     }
 
-    /// Clocks further apart than this make stamps useless for people and recordings.
+    /// Clocks further apart than this make stamps useless for people and recordings; the agent does without.
     static let clockTolerance = Duration.seconds(1)
 
     let profile: RobotProfile
+    /// Cameras that the policy uses; nil when it is not known, and all of the profile count.
+    let usedCameras: [String]?
+    /// Inputs beside joints, claws and cameras; nil: all of the profile.
+    let extras: [ObservationBuffers.Extra]?
+    let commandsBase: Bool
     let node: ROSNode
+    let logger: Logger
     /// How long to listen.
     let time: Duration
 
     func run() async throws -> Report {
         let offered = try await node.publishedTopics()
-        var probes: [TopicProbe] = []
-        let joints = (profile.jointIndices.max() ?? 0) + 1
-        probes.append(
-            try await probe(profile.topics.jointState, SensorsData.self, stamp: { $0.header.stamp }) { message in
-                let count = message.joints.q.count
-                return (
-                    "\(count) joints", count < joints ? "\(count) joints, the profile reads joint \(joints - 1)" : nil
-                )
-            }
+        let used = usedCameras ?? profile.cameras.map(\.key)
+        let configuration = InputContract.Configuration(
+            profile,
+            cameraKeys: used,
+            extras: extras ?? ObservationBuffers.Extra.allCases,
+            commandsBase: commandsBase,
+            unneeded: profile.cameras.map(\.key).filter { !used.contains($0) }
         )
-        probes.append(
-            try await probe(profile.topics.clawState, LejuClawState.self, stamp: { $0.header.stamp }) { message in
-                let count = message.data.position.count
-                return ("\(count) claws", count < 2 ? "\(count) claws, expected 2" : nil)
-            }
+        let inputs = try await RobotInputs(
+            profile: profile,
+            configuration: configuration,
+            node: node,
+            logger: logger
         )
-        for camera in profile.cameras where camera.isCompressed == true {
-            probes.append(
-                try await probe(camera.topic, CompressedImage.self, stamp: { $0.header.stamp }) { image in
-                    guard case .jpeg(let data)? = Picture(image),
-                        let header = try? JPEGDecoder().header(of: data.span)
-                    else {
-                        return (image.format, "\(image.format), \(image.data.count) bytes: not usable, expected JPEG")
-                    }
-                    return ("\(header.width)x\(header.height) \(image.format)", nil)
-                }
-            )
-        }
-        for camera in profile.cameras where camera.isCompressed != true {
-            probes.append(
-                try await probe(camera.topic, ROSImage.self, stamp: { $0.header.stamp }) { image in
-                    let text = "\(image.width)x\(image.height) \(image.encoding)"
-                    return (text, CameraFrame(image) == nil ? "\(text) is not usable, expected rgb8" : nil)
-                }
-            )
-        }
-        for topic in [profile.topics.linearAcceleration, profile.topics.angularVelocity].compactMap({ $0 }) {
-            probes.append(
-                try await probe(topic, Float64MultiArray.self, stamp: { _ in nil }) { message in
-                    ("\(message.data.count) values", message.data.count < 3 ? "expected 3 values" : nil)
-                }
-            )
-        }
-        if let topic = profile.topics.bodyState {
-            probes.append(
-                try await probe(topic, MPCObservation.self, stamp: { _ in nil }) { message in
-                    ("\(message.state.value.count) values", nil)
-                }
-            )
-        }
         let start = MonotonicInstant.now()
-        try await Task.sleep(for: time)
-        let spent = MonotonicInstant.now() - start
-        let topics = probes.map { $0.finding(offered: offered[$0.topic], after: spent) }
-        return Report(topics: topics, services: await services())
+        try await Task.sleep(for: max(time, RobotInputs.settleTime))
+        let now = MonotonicInstant.now()
+        let contract = inputs.snapshot
+        let topics = configuration.demands.compactMap { demand in
+            contract.tracks[demand.input].map { report($0, offered[demand.topic], from: start, to: now) }
+        }
+        return Report(
+            topics: topics,
+            services: await services(),
+            findings: contract.findings(at: now),
+            notes: notes(topics, contract, inputs.takeChanges(), at: now)
+        )
     }
 
-    private func probe<Message: ROSMessage>(
-        _ topic: String,
-        _ type: Message.Type,
-        stamp: @escaping @Sendable (Message) -> ROSTime?,
-        judge: @escaping @Sendable (Message) -> (detail: String, problem: String?)
-    ) async throws -> TopicProbe {
-        let probe = TopicProbe(topic: topic, type: Message.rosType)
-        _ = try await node.subscribe(topic, to: type) { message, receipt in
-            let (detail, problem) = judge(message)
-            let sent = stamp(message).map { $0.nanoseconds }
-            probe.heard(receipt, stamp: sent, detail: detail, problem: problem)
+    private func report(
+        _ track: InputTrack,
+        _ offered: String?,
+        from start: MonotonicInstant,
+        to now: MonotonicInstant
+    ) -> TopicReport {
+        var report = TopicReport(topic: track.demand.topic)
+        report.offeredType = offered
+        report.md5 = track.roster.md5
+        report.publisher = track.roster.names.joined(separator: ", ")
+        report.rate = Double(track.heard) / max((now - start).seconds, 0.001)
+        report.age = track.newest.map { now - $0 }
+        report.stampAge = track.stamp.flatMap { stamp in
+            track.newest.map { .nanoseconds(WallClock.unixNanoseconds() - (now - $0).nanoseconds - stamp) }
         }
-        return probe
+        switch track.demand.input {
+        case .camera: report.detail = track.form.map { "\($0)" } ?? ""
+        case .joints: report.detail = track.total > 0 ? "\(track.total) joints" : ""
+        case .claws: report.detail = track.total > 0 ? "\(track.total) claws" : ""
+        case .extra: report.detail = track.total > 0 ? "\(track.total) values" : ""
+        }
+        return report
+    }
+
+    private func notes(
+        _ topics: [TopicReport],
+        _ contract: InputContract,
+        _ changes: [InputChange],
+        at now: MonotonicInstant
+    ) -> [String] {
+        var notes = contract.findingsOfUnneeded(at: now).map { "\($0.topic) (the policy does not use it): \($0.what)" }
+        for case .noticed(let notice) in changes { notes.append(notice.sentence) }
+        for topic in topics {
+            guard let age = topic.stampAge, age > Self.clockTolerance || age < .zero - Self.clockTolerance else {
+                continue
+            }
+            notes.append(
+                "\(topic.topic): its clock is \((age.seconds * 100).rounded() / 100) s behind this machine's; the agent maps it, "
+                    + "but recordings and people read stamps: run a time service on both"
+            )
+        }
+        return notes
     }
 
     private func services() async -> [ServiceFinding] {
@@ -153,67 +161,5 @@ struct RobotCheck: Sendable {
         }
         let problem = call.isOptional == true ? nil : "does not answer (\(reason))"
         return ServiceFinding(name: call.names.joined(separator: " or "), problem: problem)
-    }
-}
-
-/// What was heard on one topic. Event loops write, the check reads.
-final class TopicProbe: Sendable {
-    private struct State {
-        var count = 0
-        var last: MonotonicInstant?
-        var md5 = ""
-        var publisher = ""
-        var detail = ""
-        var problem: String?
-        var stampAge: Duration?
-    }
-
-    let topic: String
-    private let type: String
-    private let state = Mutex(State())
-
-    init(topic: String, type: String) {
-        self.topic = topic
-        self.type = type
-    }
-
-    func heard(_ receipt: ROSReceipt, stamp: Int64?, detail: String, problem: String?) {
-        let wall = WallClock.unixNanoseconds()
-        state.withLock { state in
-            state.count += 1
-            state.last = receipt.receivedAt
-            state.md5 = receipt.md5
-            state.publisher = receipt.publisher
-            state.detail = detail
-            state.problem = problem
-            state.stampAge = stamp.map { .nanoseconds(wall - $0) }
-        }
-    }
-
-    func finding(offered: String?, after time: Duration) -> RobotCheck.TopicFinding {
-        let state = state.withLock { $0 }
-        var finding = RobotCheck.TopicFinding(topic: topic, expectedType: type)
-        finding.offeredType = offered
-        finding.md5 = state.md5
-        finding.publisher = state.publisher
-        finding.rate = Double(state.count) / max(time.seconds, 0.001)
-        finding.age = state.last.map { MonotonicInstant.now() - $0 }
-        finding.stampAge = state.stampAge
-        finding.detail = state.detail
-        finding.problem = problem(state, offered)
-        return finding
-    }
-
-    private func problem(_ state: State, _ offered: String?) -> String? {
-        guard let offered else { return "nobody publishes it" }
-        guard offered == type || offered == "*" else { return "is \(offered), expected \(type)" }
-        guard state.count > 0 else {
-            return "is announced but nothing came; a definition that this agent does not know is refused (see the log)"
-        }
-        if let problem = state.problem { return problem }
-        if let age = state.stampAge, age > RobotCheck.clockTolerance || age < .zero - RobotCheck.clockTolerance {
-            return "its stamps are \(age.seconds) s away from this machine's clock; run a time service on both"
-        }
-        return nil
     }
 }

@@ -129,7 +129,7 @@ extension RunFlags {
         result.imageFormat = format
         result.profile = basics.profile
         result.rotatesHeadCamera = records.rotateHeadCamera
-        result.rosHost = process.rosHost ?? environment["ROS_IP"] ?? "127.0.0.1"
+        result.rosHost = process.rosHost ?? AgentNode.host(environment)
         result.admin = adminAddress
         result.spoolBytes = records.spoolLimitMb << 20
         result.episodes = session.episodes

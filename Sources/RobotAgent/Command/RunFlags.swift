@@ -241,7 +241,7 @@ struct ProcessFlags: ParsableArguments {
     @Option(help: .init("ROS master (ROS_MASTER_URI).", valueName: "uri"))
     var rosMaster: String?
 
-    @Option(help: .init("How other nodes reach this one (ROS_IP).", valueName: "host"))
+    @Option(help: .init("How other nodes reach this one (ROS_HOSTNAME, ROS_IP).", valueName: "host"))
     var rosHost: String?
 
     @Option(help: .init("/livez, /readyz, /metrics; off by default.", valueName: "host:port"))

@@ -58,6 +58,13 @@ final class CommandPublisher: Sendable {
         echo?.sent(command, mark)
     }
 
+    /// How many subscribers are connected to each commanded topic.
+    var subscriberCounts: [(topic: String, count: Int)] {
+        var counts = [(arms.topic, arms.subscriberCount), (claws.topic, claws.subscriberCount)]
+        if let base { counts.append((base.topic, base.subscriberCount)) }
+        return counts
+    }
+
     /// Nodes that listen to the arms' commands.
     var armSubscriberCount: Int { arms.subscriberCount }
     /// Messages that a subscriber missed because it was behind.

@@ -1,41 +1,9 @@
 import DequeModule
 package import GrootCore
-package import GrootImaging
 
-/// One camera image as it came, with the stamp its publisher gave it.
-package struct StampedFrame: Sendable {
-    /// Publisher's clock, nanoseconds.
-    package var stamp: Int64
-    package var picture: Picture
-
-    package init(stamp: Int64, picture: Picture) {
-        self.stamp = stamp
-        self.picture = picture
-    }
-
-    package init(stamp: Int64, frame: CameraFrame) {
-        self.init(stamp: stamp, picture: .pixels(frame))
-    }
-}
-
-/// A camera's picture as its topic sent it.
-///
-/// A JPEG stays a JPEG until an observation needs it: a camera sends thirty a second, a policy looks at one or two.
-package enum Picture: Sendable, Equatable {
-    case pixels(CameraFrame)
-    case jpeg([UInt8])
-
-    package func decoded() throws(JPEGError) -> CameraFrame {
-        switch self {
-        case .pixels(let frame): frame
-        case .jpeg(let data): try JPEGDecoder().decode(data.span)
-        }
-    }
-}
-
-/// A bounded history of one vector (joint angles, claw positions) by publisher stamp.
+/// A bounded history of one vector (joint angles, claw positions) by the time of measurement.
 package struct SampleHistory: Sendable {
-    private var samples = Deque<(stamp: Int64, values: [Float])>()
+    private var samples = Deque<(instant: MonotonicInstant, values: [Float])>()
     private let capacity: Int
 
     package init(capacity: Int) {
@@ -43,69 +11,36 @@ package struct SampleHistory: Sendable {
     }
 
     package var latest: [Float]? { samples.last?.values }
-    package var latestStamp: Int64? { samples.last?.stamp }
 
-    /// Samples that are not newer than the newest one are dropped: a publisher restarted or repeats itself.
-    package mutating func append(stamp: Int64, values: [Float]) {
-        if let last = samples.last, stamp <= last.stamp {
-            // A stamp far in the past means a new clock: the old history would never match again.
-            guard last.stamp - stamp > 1_000_000_000 else { return }
-            samples.removeAll()
-        }
+    /// Samples that are not newer than the newest one are dropped.
+    package mutating func append(_ values: [Float], at instant: MonotonicInstant) {
+        if let last = samples.last, instant <= last.instant { return }
         if samples.count == capacity { samples.removeFirst() }
-        samples.append((stamp, values))
+        samples.append((instant, values))
     }
 
-    /// The vector at `stamp`: interpolated between neighbours, else the nearest end, with its distance.
-    package func value(at stamp: Int64) -> (values: [Float], distance: Duration)? {
+    /// The vector at `instant`: interpolated between neighbours, else the nearest end, with its distance.
+    package func value(at instant: MonotonicInstant) -> (values: [Float], distance: Duration)? {
         guard let first = samples.first, let last = samples.last else { return nil }
-        if stamp >= last.stamp { return (last.values, .nanoseconds(stamp - last.stamp)) }
-        if stamp <= first.stamp { return (first.values, .nanoseconds(first.stamp - stamp)) }
+        if instant >= last.instant { return (last.values, instant - last.instant) }
+        if instant <= first.instant { return (first.values, first.instant - instant) }
         var low = 0
         var high = samples.count - 1
         while high - low > 1 {
             let middle = (low + high) / 2
-            if samples[middle].stamp <= stamp { low = middle } else { high = middle }
+            if samples[middle].instant <= instant { low = middle } else { high = middle }
         }
         let (before, after) = (samples[low], samples[high])
-        let share = Float(stamp - before.stamp) / Float(after.stamp - before.stamp)
+        let share = Float((instant - before.instant).nanoseconds) / Float((after.instant - before.instant).nanoseconds)
         let values = zip(before.values, after.values).map { $0 + ($1 - $0) * share }
         return (values, .zero)
     }
 }
 
-/// Maps a publisher's stamps to this machine's monotonic clock without trusting either wall clock.
-///
-/// The smallest difference (arrival minus stamp) seen lately belongs to the message that travelled
-/// fastest; everything is placed relative to that one. Two windows of five seconds let the estimate
-/// follow a drifting clock.
-package struct StampClock: Sendable {
-    private var current: Int64?
-    private var previous: Int64?
-    private var windowStart: MonotonicInstant?
-    private let window: Duration = .seconds(5)
-
-    package init() {}
-
-    package mutating func observed(stamp: Int64, arrivedAt now: MonotonicInstant) {
-        let difference = now.nanoseconds - stamp
-        if let windowStart, now - windowStart >= window {
-            previous = current
-            current = nil
-            self.windowStart = now
-        } else if windowStart == nil {
-            windowStart = now
-        }
-        current = min(current ?? difference, difference)
-    }
-
-    package func instant(of stamp: Int64) -> MonotonicInstant? {
-        guard let offset = [current, previous].compactMap({ $0 }).min() else { return nil }
-        return MonotonicInstant(nanoseconds: stamp + offset)
-    }
-}
-
 /// The newest of everything one robot says, aligned on demand. Pure; the owner locks it.
+///
+/// Everything in here has the time of its measurement on this machine's clock, which `InputContract` finds for each
+/// publisher on its own: stamps of two publishers are never compared.
 package struct ObservationBuffers: Sendable {
     /// Inputs beside joints, claws and cameras, which carry no stamp of their own.
     package enum Extra: String, Sendable, CaseIterable {
@@ -121,14 +56,12 @@ package struct ObservationBuffers: Sendable {
         package var state: [Float]
         package var extras: [Extra: [Float]] = [:]
         package var capturedAt: MonotonicInstant
-        /// Stamp of the images; grows from observation to observation.
-        package var stamp: Int64
-        /// Largest difference between the stamps of what is in here.
+        /// Largest difference between the times of what is in here.
         package var skew: Duration
     }
 
     private struct CameraTrack: Sendable {
-        var frames = Deque<StampedFrame>()
+        var frames = Deque<(capturedAt: MonotonicInstant, picture: Picture)>()
         var arrived: MonotonicInstant?
     }
 
@@ -138,17 +71,24 @@ package struct ObservationBuffers: Sendable {
     package static let frameCapacity = 4
 
     private let maximumSkew: Duration
+    /// Joints and claws further from the images than this say nothing about them.
+    private let maximumStateDistance: Duration
     private var cameras: [String: CameraTrack]
     private var joints = SampleHistory(capacity: stateCapacity)
     private var claws = SampleHistory(capacity: stateCapacity)
-    /// By arrival on this machine's clock, because these messages have no stamp.
+    /// By arrival, because these messages have no stamp.
     private var extras: [Extra: SampleHistory]
     private var extrasArrived: [Extra: MonotonicInstant] = [:]
     private var jointsArrived: MonotonicInstant?
     private var clawsArrived: MonotonicInstant?
-    private var clock = StampClock()
 
-    package init(cameras: [String], extras: [Extra] = [], maximumSkew: Duration) {
+    package init(
+        cameras: [String],
+        extras: [Extra] = [],
+        maximumSkew: Duration,
+        maximumStateDistance: Duration
+    ) {
+        self.maximumStateDistance = maximumStateDistance
         self.extras = Dictionary(
             uniqueKeysWithValues: extras.map { ($0, SampleHistory(capacity: Self.stateCapacity)) }
         )
@@ -156,29 +96,32 @@ package struct ObservationBuffers: Sendable {
         self.maximumSkew = maximumSkew
     }
 
-    package mutating func imageArrived(_ frame: StampedFrame, camera: String, at now: MonotonicInstant) {
-        clock.observed(stamp: frame.stamp, arrivedAt: now)
+    package mutating func imageArrived(
+        _ picture: Picture,
+        camera: String,
+        capturedAt: MonotonicInstant,
+        at now: MonotonicInstant
+    ) {
         guard var track = cameras.removeValue(forKey: camera) else { return }
-        if let last = track.frames.last, frame.stamp < last.stamp { track.frames.removeAll() }
+        if let last = track.frames.last, capturedAt <= last.capturedAt { track.frames.removeLast() }
         if track.frames.count == Self.frameCapacity { track.frames.removeFirst() }
-        track.frames.append(frame)
+        track.frames.append((capturedAt, picture))
         track.arrived = now
         cameras[camera] = track
     }
 
-    package mutating func jointsArrived(_ values: [Float], stamp: Int64, at now: MonotonicInstant) {
-        clock.observed(stamp: stamp, arrivedAt: now)
-        joints.append(stamp: stamp, values: values)
+    package mutating func jointsArrived(_ values: [Float], capturedAt: MonotonicInstant, at now: MonotonicInstant) {
+        joints.append(values, at: capturedAt)
         jointsArrived = now
     }
 
-    package mutating func clawsArrived(_ values: [Float], stamp: Int64, at now: MonotonicInstant) {
-        claws.append(stamp: stamp, values: values)
+    package mutating func clawsArrived(_ values: [Float], capturedAt: MonotonicInstant, at now: MonotonicInstant) {
+        claws.append(values, at: capturedAt)
         clawsArrived = now
     }
 
     package mutating func extraArrived(_ values: [Float], _ extra: Extra, at now: MonotonicInstant) {
-        extras[extra]?.append(stamp: now.nanoseconds, values: values)
+        extras[extra]?.append(values, at: now)
         extrasArrived[extra] = now
     }
 
@@ -196,39 +139,42 @@ package struct ObservationBuffers: Sendable {
 
     /// The newest complete camera set with the robot's state at that instant.
     ///
-    /// Reference is the newest stamp that every camera has reached; each camera gives its frame nearest
-    /// to it. Nil while something is missing or the images are too far apart.
+    /// Reference is the newest instant that every camera has reached; each camera gives its picture nearest to it. Nil while
+    /// something is missing, the images are too far apart, or the state is too far from them.
     package func newest() -> Aligned? {
-        guard let reference = cameras.values.map({ $0.frames.last?.stamp ?? .min }).min(), reference != .min else {
-            return nil
+        var reached: MonotonicInstant?
+        for track in cameras.values {
+            guard let last = track.frames.last?.capturedAt else { return nil }
+            reached = min(reached ?? last, last)
+        }
+        guard let reference = reached else { return nil }
+        func distance(_ instant: MonotonicInstant) -> Duration {
+            instant < reference ? reference - instant : instant - reference
         }
         var frames: [String: Picture] = [:]
         var oldest = reference
         var newest = reference
         for (key, track) in cameras {
-            guard let chosen = track.frames.min(by: { abs($0.stamp - reference) < abs($1.stamp - reference) }) else {
-                return nil
-            }
-            frames[key] = chosen.picture
-            oldest = min(oldest, chosen.stamp)
-            newest = max(newest, chosen.stamp)
+            let nearest = track.frames.min { distance($0.capturedAt) < distance($1.capturedAt) }
+            guard let nearest else { return nil }
+            frames[key] = nearest.picture
+            oldest = min(oldest, nearest.capturedAt)
+            newest = max(newest, nearest.capturedAt)
         }
-        guard Duration.nanoseconds(newest - oldest) <= maximumSkew, let joints = joints.value(at: reference),
-            let claws = claws.value(at: reference), let captured = clock.instant(of: reference)
+        guard newest - oldest <= maximumSkew, let joints = joints.value(at: reference),
+            let claws = claws.value(at: reference), max(joints.distance, claws.distance) <= maximumStateDistance
         else { return nil }
-        let skew = max(.nanoseconds(newest - oldest), max(joints.distance, claws.distance))
         var others: [Extra: [Float]] = [:]
         for (extra, history) in extras {
-            guard let value = history.value(at: captured.nanoseconds) else { return nil }
+            guard let value = history.value(at: reference) else { return nil }
             others[extra] = value.values
         }
         return Aligned(
             frames: frames,
             state: joints.values + claws.values,
             extras: others,
-            capturedAt: captured,
-            stamp: reference,
-            skew: skew
+            capturedAt: reference,
+            skew: max(newest - oldest, max(joints.distance, claws.distance))
         )
     }
 }

@@ -36,6 +36,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var followingToleranceRad: Float?
         /// Nm, one entry per joint: a joint that pushes harder is stopped; without the key none is.
         package var maximumTorqueNm: [Float]?
+        /// How far beyond its limits a joint may be measured before the measurement is not believed; nil: 0.1.
+        package var measuredMarginRad: Float?
         /// How the arms are built, for policies that read or command hand poses.
         package var chains: Chains?
     }
@@ -109,6 +111,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
 
     package struct Limits: Sendable, Codable, Equatable {
         package var staleJointStateMs: Double
+        /// The same for the claws; nil: as for the joints.
+        package var staleClawStateMs: Double?
         package var staleCameraMs: Double
         /// Images further apart than this never form one observation.
         package var maximumSkewMs: Double
@@ -139,6 +143,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
     package var topics: Topics
     /// Arm joints in `sensorsData.joint_data`.
     package var jointIndices: [Int]
+    /// Joints in `sensorsData.joint_data`; another number is another robot. Nil: any that holds `jointIndices`.
+    package var jointCount: Int?
     /// What the robot can measure; a checkpoint reads all of it or a part.
     package var stateComponents: [StateComponent]
     /// What the robot can be told; a checkpoint must command both arms.
@@ -193,6 +199,12 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         }
         if let tolerance = arm.followingToleranceRad, !(tolerance > 0) {
             problems.append("arm.following_tolerance_rad must be positive")
+        }
+        if let margin = arm.measuredMarginRad, !(0...1).contains(margin) {
+            problems.append("arm.measured_margin_rad must be 0 to 1")
+        }
+        if let count = jointCount, let last = jointIndices.max(), last >= count {
+            problems.append("joint_indices names joint \(last), joint_count is \(count)")
         }
         if !(arm.homingVelocityRadS > 0) { problems.append("arm.homing_velocity_rad_s must be positive") }
         if let noise = limits.positionNoiseRad, !(0...0.5).contains(noise) {

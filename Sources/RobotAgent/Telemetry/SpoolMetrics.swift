@@ -4,7 +4,7 @@ import GrootCore
 struct SpoolMetrics: Sendable {
     private let bytes: Gauge
     private let waiting: Gauge
-    private let lost: [(gauge: Gauge, count: @Sendable (SpoolLosses) -> UInt64)]
+    private let lost: [(counter: Counter, count: @Sendable (SpoolLosses) -> UInt64)]
 
     init(_ registry: MetricsRegistry) {
         bytes = registry.gauge("groot_agent_spool_bytes", help: "Telemetry on disk.")
@@ -15,18 +15,21 @@ struct SpoolMetrics: Sendable {
             ("refused", { $0.refused }),
         ]
         lost = kinds.map { kind, count in
-            let gauge = registry.gauge(
-                "groot_agent_spool_lost",
+            let counter = registry.counter(
+                "groot_agent_spool_lost_total",
                 help: "Telemetry entries given up since the start, by kind or reason.",
                 labels: ["kind": kind]
             )
-            return (gauge, count)
+            return (counter, count)
         }
     }
 
     func update(_ store: SpoolStore) {
         bytes.set(Double(store.bytes))
         waiting.set(Double(store.waitingCount))
-        for series in lost { series.gauge.set(Double(series.count(store.losses))) }
+        for series in lost {
+            let total = series.count(store.losses)
+            series.counter.increment(by: total - min(total, series.counter.count))
+        }
     }
 }

@@ -92,7 +92,7 @@ package struct ObservationEncoder: Sendable {
             guard let picture = observation.frames[input.key] else {
                 throw AgentError(.mismatch, "the robot sends no image \"\(input.key)\"")
             }
-            do throws(JPEGError) {
+            do throws(PictureError) {
                 return try image(picture.decoded(), for: input)
             } catch {
                 throw AgentError(.unavailable, "image \(input.key) cannot be decoded or encoded", cause: error)
@@ -104,7 +104,7 @@ package struct ObservationEncoder: Sendable {
     private func image(
         _ original: CameraFrame,
         for input: PolicyDescription.ImageInput
-    ) throws(JPEGError) -> Groot_V1_Image {
+    ) throws(PictureError) -> Groot_V1_Image {
         var frame = original.resized(width: input.width, height: input.height)
         if configuration.rotatesHeadCamera, headKeys.contains(input.key) { frame = frame.rotated180() }
         if isZeroed(input.key) { frame.pixels = Array(repeating: 0, count: frame.pixels.count) }

@@ -73,7 +73,7 @@ extension PolicyInput {
             }
             return frame
         case .jpeg:
-            do throws(JPEGError) {
+            do throws(PictureError) {
                 let bytes = [UInt8](image.data)
                 return try JPEGDecoder().decode(bytes.span, expecting: .init(width: size.width, height: size.height))
             } catch {

@@ -177,7 +177,7 @@ struct TelemetrySpoolTests {
         await spool.append(Groot_V1_Event())
         // The full disk cost the first one, and there was still no room.
         let text = metrics.render()
-        #expect(text.contains("groot_agent_spool_lost{kind=\"event\"} 2"))
+        #expect(text.contains("groot_agent_spool_lost_total{kind=\"event\"} 2"))
         #expect(text.contains("groot_agent_spool_bytes 0"))
         #expect(text.contains("groot_agent_spool_waiting 0"))
     }

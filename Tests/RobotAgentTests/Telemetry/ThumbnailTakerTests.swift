@@ -26,7 +26,6 @@ struct ThumbnailTakerTests {
             frames: ["head": .pixels(frame), "left": .pixels(frame), "tiny": .pixels(small)],
             state: [],
             capturedAt: .now(),
-            stamp: 1,
             skew: .zero
         )
         for _ in 0..<5 { await taker.take(observation) }

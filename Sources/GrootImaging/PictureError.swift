@@ -1,9 +1,11 @@
 /// Why an image could not be read or written.
-package struct JPEGError: Error, Hashable, CustomStringConvertible {
+package struct PictureError: Error, Hashable, CustomStringConvertible {
     package enum Code: String, Sendable {
         /// The bytes are no JPEG, or one of a kind that is not read here (CMYK, 12 bit).
         case notJPEG
-        /// The bytes begin as a JPEG but end early or are damaged.
+        /// The bytes are no PNG.
+        case notPNG
+        /// The bytes begin as a picture but end early or are damaged.
         case damaged
         /// The picture is larger than the reader allows.
         case tooLarge
