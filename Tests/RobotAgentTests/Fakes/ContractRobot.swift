@@ -45,6 +45,9 @@ struct ContractRobot {
         contract.commandsSeen(
             contract.configuration.commands.map { .init(topic: $0, others: [], listeners: ["/controller"]) }
         )
+        // A camera is silent until its first picture.
+        run(for: .milliseconds(200))
+        raised = []
     }
 
     func topic(of input: RobotInput) -> String {
