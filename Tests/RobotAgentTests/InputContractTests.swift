@@ -231,8 +231,7 @@ struct InputContractTests {
     @Test(arguments: [-5, -0.9, -0.31, 0, 0.31, 0.9, 5.0])
     func stateAndImagesAgreeWhateverTheirClocksSay(seconds: Double) throws {
         for input in [RobotInput.joints, .camera("observation.images.cam_head"), .claws] {
-            var robot = try ContractRobot()
-            robot.offsets[input] = Int64(seconds * 1e9)
+            var robot = try ContractRobot(offsets: [input: Int64(seconds * 1e9)])
             robot.run(for: .seconds(6))
             #expect(robot.contract.findings(at: robot.now) == [])
             #expect(robot.worstAgeError < .milliseconds(50), "\(robot.worstAgeError)")

@@ -29,7 +29,9 @@ struct ContractRobot {
     private var ghosts: Set<RobotInput> = []
     private var frozen: [RobotInput: Int64] = [:]
 
-    init() throws {
+    /// - Parameter offsets: clocks that were off from the start.
+    init(offsets: [RobotInput: Int64] = [:]) throws {
+        self.offsets = offsets
         var profile = try ProfileCatalog.load("4_pro")
         profile.limits.staleCameraMs = 1000
         joints = profile.arm.homeRad
