@@ -10,6 +10,8 @@ struct DescriptionWatch: Sendable {
 
     private enum State: Sendable, Equatable {
         case unknown
+        /// It was described, and then disowned one of those checkpoints.
+        case doubted
         /// As of the set that it had named when it was asked; nil when it had named none.
         case known(String?)
     }
@@ -35,14 +37,15 @@ struct DescriptionWatch: Sendable {
     }
 
     /// It does not have a checkpoint that it should have; true when it should be asked.
-    func disowned(at now: MonotonicInstant) -> Bool {
-        asking == nil && now - askedAt >= Self.pause
+    mutating func disowned(at now: MonotonicInstant) -> Bool {
+        if case .known = state { state = .doubted }
+        return isDue(at: now)
     }
 
     func isDue(at now: MonotonicInstant) -> Bool {
         guard asking == nil, now - askedAt >= Self.pause else { return false }
         return switch state {
-        case .unknown: true
+        case .unknown, .doubted: true
         case .known(let set): latest == nil ? now - askedAt >= Self.interval : latest != set
         }
     }
