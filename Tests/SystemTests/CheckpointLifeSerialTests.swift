@@ -30,8 +30,11 @@ struct CheckpointLifeSerialTests {
         let simulator = try fleet.startSimulator()
         for (process, port) in [(gateway, fleet.gatewayAdmin)] + zip(workers, fleet.workerAdmins) {
             try await eventually(within: .seconds(90), "\(process.name) ready: \(process.lastLines())") {
-                await fleet.get(port: port, "/readyz") != nil
+                await fleet.isReady(port: port)
             }
+        }
+        try await eventually(within: .seconds(30), "the database knows what is served") {
+            try fleet.query("SELECT name FROM checkpoints") == ["groot-mini"]
         }
         try await runs(fleet, "save", "stable", "--config", #"{"blend_ms": 150}"#, "--checkpoint", "groot-mini")
         try await runs(fleet, "assign", "stable")
