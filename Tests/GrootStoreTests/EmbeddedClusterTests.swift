@@ -112,8 +112,12 @@ struct EmbeddedClusterTests {
         stranger.executableURL = URL(fileURLWithPath: "/bin/sleep")
         stranger.arguments = ["600"]
         stranger.currentDirectoryURL = URL(fileURLWithPath: data)
+        // It would hold the output of the tests open.
+        stranger.standardOutput = FileHandle.nullDevice
+        stranger.standardError = FileHandle.nullDevice
         try stranger.run()
-        defer { stranger.terminate() }
+        // Started from a thread that blocks SIGTERM, it inherits that.
+        defer { kill(stranger.processIdentifier, SIGKILL) }
         let orphan = try await Orphan.start(directory: directory)
         try await withStore(.embedded(stateDirectory: directory)) { store in
             #expect(
