@@ -93,14 +93,14 @@ struct SignalSerialTests {
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func aBadCertificateAtTheStartIsAUsageErrorThatNamesTheFile() async throws {
+    func aBadCertificateAtTheStartEndsItAndNamesTheFile() async throws {
         let file = try authority.write("broken.pem", "no certificate")
         let gateway = try process(
             "broken",
             ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--tls-certificate", file, "--tls-key", server.key]
         )
         try await eventually(within: .seconds(30), "ends") { !gateway.isRunning }
-        #expect(gateway.exitCode == ProcessExit.usage.rawValue)
+        #expect(gateway.exitCode == ProcessExit.badInput.rawValue)
         let text = try gateway.logText()
         #expect(text.contains("TLS:") && text.contains("broken.pem"), "\(text)")
     }

@@ -15,6 +15,9 @@ func withGateway(_ fleet: ScriptedFleet, port: Int = 0, _ body: (Int) async thro
         let port = try await #require(server.listeningAddress?.ipv4?.port)
         try await body(port)
         server.beginGracefulShutdown()
+        // A stream that arrives while its server is torn down finds nobody to end its writer, and NIO traps: it drains first.
+        group.addTask { try await Task.sleep(for: .seconds(2)) }
+        try await group.next()
         group.cancelAll()
     }
 }
