@@ -282,7 +282,7 @@ class CertificateFaultTests(unittest.TestCase):
         for key in (home / "key.pem", self.fleet.folder / "authority/authority.key"):
             self.assertEqual(key.stat().st_mode & 0o777, 0o600)
         again = certs(self.fleet.folder, "issue", "operator", "berta", check=False)
-        self.assertEqual(again.returncode, 65)
+        self.assertEqual(again.returncode, 73)
         self.assertIn("not written over", again.stderr)
 
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -157,8 +158,12 @@ class ExitCodeTests(unittest.TestCase):
             self.assertEqual({command: set(faults) for command, faults in cells.items()},
                              {command: set(faults) for command, faults in run.items()}, "page and recipes differ")
             pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(6))
+            # A name of its own for every robot: two agents of one robot refuse each other, and the cells run side by side.
+            names = itertools.count()
             jobs = {
-                (command, fault, arguments): pool.submit(self.end, folder, command, arguments)
+                (command, fault, arguments): pool.submit(
+                    self.end, folder, command, arguments.replace("--robot r1 --task", f"--robot r{next(names)} --task")
+                )
                 for command, faults in run.items()
                 for fault, lists in faults.items()
                 for arguments in lists
