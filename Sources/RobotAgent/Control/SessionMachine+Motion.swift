@@ -25,9 +25,10 @@ extension SessionMachine {
     /// What forbids motion at this tick.
     func obstacle(_ inputs: ControlInputs, elapsed: Int) -> HoldReason? {
         let limits = configuration.limits
+        // First: who slept heard nothing either, and says by it nothing about how long the robot was silent.
+        if configuration.tick * elapsed > limits.jump { return .clockJump }
         let isStale = inputs.stateAge.map { $0 > limits.staleState } ?? true
-        if let reason = HoldReason.obstacle(inputs.interlocks, isStateStale: isStale) { return reason }
-        return configuration.tick * elapsed > limits.jump ? .clockJump : nil
+        return HoldReason.obstacle(inputs.interlocks, isStateStale: isStale)
     }
 
     private mutating func superseded() -> Bool {
