@@ -172,6 +172,9 @@ package final class RobotInputs: ObservationSource {
     /// The arms as they are commanded. Control thread: allocates nothing.
     package func commanded(_ command: [Float]) { commandedPose.commanded(command) }
 
+    /// How long nothing may be found before a start: a stamp that stands still shows only with time.
+    static let wellTime = Duration.milliseconds(500)
+
     /// Waits until nothing prevents a start.
     ///
     /// - Throws: `AgentError` that names each finding: of topics that stay silent after `timeout`, of others as soon as they
@@ -179,6 +182,7 @@ package final class RobotInputs: ObservationSource {
     package func waitUntilReady(timeout: Duration) async throws {
         let start = MonotonicInstant.now()
         var settling = SettlingFindings(time: Self.settleTime)
+        var wellSince: MonotonicInstant?
         var report = RateLimit(every: .seconds(2))
         // What the last look saw may be a second old.
         var graph = CommandGraph(node: node, topics: snapshot.configuration.commands)
@@ -186,7 +190,9 @@ package final class RobotInputs: ObservationSource {
         while true {
             let now = MonotonicInstant.now()
             let findings = findings(at: now)
-            if findings.isEmpty, newest() != nil { return }
+            let isWell = findings.isEmpty && newest() != nil
+            wellSince = isWell ? wellSince ?? now : nil
+            if let wellSince, now - wellSince >= Self.wellTime { return }
             let settled = settling.found(findings, at: now)
             guard settled.isEmpty else { throw Self.refusal(settled) }
             guard now - start < timeout else {
