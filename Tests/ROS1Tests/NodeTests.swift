@@ -355,6 +355,7 @@ struct NodeTests {
             }
             let times = connections.all
             let pauses = zip(times.dropFirst(), times).map { $0 - $1 }
+            #expect(pauses[2] > pauses[0], "\(pauses)")
             #expect(pauses[2] >= RetryBackoff.first * 3, "\(pauses)")
             await api.stop()
             try await flaky.close()
