@@ -89,7 +89,7 @@ final class FleetControlPlane: ControlPlaneService {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.keepStore() }
-                group.addTask { try await self.server.serve() }
+                group.addTask { try await self.server.serveToTheEnd() }
                 group.addTask { try await self.saveWorkers() }
                 defer { group.cancelAll() }
                 try await group.next()

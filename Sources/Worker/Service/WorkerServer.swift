@@ -1,5 +1,6 @@
 import GRPCCore
 package import GRPCNIOTransportHTTP2
+import GrootAPI
 package import GrootCore
 package import GrootSecurity
 package import Logging
@@ -86,7 +87,7 @@ package struct WorkerServer: Service {
             async let loading = loadAndServe()
             async let counting: Void = countPhases()
             do {
-                try await server.serve()
+                try await server.serveToTheEnd()
             } catch {
                 // Once it was bound, what fails is something else.
                 guard isBound.peek() != nil else {

@@ -1,5 +1,6 @@
 import GRPCCore
 import GRPCNIOTransportHTTP2
+import GrootAPI
 import Testing
 
 @testable import RobotAgent
@@ -11,13 +12,9 @@ func withGateway(_ fleet: ScriptedFleet, port: Int = 0, _ body: (Int) async thro
         services: [ScriptedInferenceService(fleet: fleet), ScriptedFleetService(fleet: fleet)]
     )
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await server.serve() }
+        group.addTask { try await server.serveToTheEnd() }
         let port = try await #require(server.listeningAddress?.ipv4?.port)
         try await body(port)
-        server.beginGracefulShutdown()
-        // A stream that arrives while its server is torn down finds nobody to end its writer, and NIO traps: it drains first.
-        group.addTask { try await Task.sleep(for: .seconds(2)) }
-        try await group.next()
         group.cancelAll()
     }
 }
