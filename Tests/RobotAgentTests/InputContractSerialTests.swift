@@ -127,7 +127,7 @@ struct InputContractSerialTests {
         let isNode = fault == "joystick" || fault == "ghost"
         let scene = try await RobotScene(isNode ? [] : ["later:\(fault)"])
         let fleet = ScriptedFleet()
-        fleet.answersFromHome = true
+        fleet.home = try ProfileCatalog.load("5_wheel").arm.homeRad
         try await withGateway(fleet) { gateway in
             let agent = try scene.agent(gateway: gateway)
             try await eventually(within: .seconds(40), "it drives: \(agent.lastLines(5))") {

@@ -204,6 +204,26 @@ struct InputContractTests {
         #expect(robot.contract.interlocks == [])
     }
 
+    /// A master that was started again knows no subscriber for some seconds, and the controller stays connected.
+    @Test func aConnectionThatStandsProvesAListener() throws {
+        var robot = try ContractRobot()
+        let claw = "/leju_claw_command"
+        robot.contract.commandsSeen([.init(topic: claw, others: [], listeners: ["/controller"], connected: 0)])
+        robot.contract.subscribersConnected(2, to: claw)
+        for _ in 0..<3 { robot.contract.commandsSeen([.init(topic: claw, others: [], listeners: [])]) }
+        robot.run(for: .milliseconds(20))
+        #expect(robot.contract.interlocks == [])
+        // One of them, which nobody lists, may have been the controller.
+        robot.contract.subscribersConnected(1, to: claw)
+        robot.contract.commandsSeen([.init(topic: claw, others: [], listeners: [])])
+        robot.run(for: .milliseconds(20))
+        #expect(robot.contract.interlocks == .nobodyListens)
+        // A spectator alone commands nothing.
+        robot.contract.commandsSeen([.init(topic: claw, others: [], listeners: [])])
+        robot.run(for: .milliseconds(20))
+        #expect(robot.contract.interlocks == .nobodyListens)
+    }
+
     @Test func aSupersededNodeStaysSo() throws {
         var robot = try ContractRobot()
         robot.run(for: .seconds(1))

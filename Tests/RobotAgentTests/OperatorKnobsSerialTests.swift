@@ -18,7 +18,7 @@ struct OperatorKnobsSerialTests {
     func theSyncScriptsKnobsReachTheRobot() async throws {
         let directory = try TemporaryDirectory()
         let fleet = ScriptedFleet()
-        fleet.answersFromHome = true
+        fleet.home = try ProfileCatalog.load("simulator").arm.homeRad
         // Closes, then wavers: a latched claw stays closed.
         fleet.claw = { $0 <= 2 ? 80 : 0 }
         let home = try home()
@@ -120,7 +120,7 @@ struct OperatorKnobsSerialTests {
     func diagnosisBlanksWhatThePolicySees() async throws {
         let directory = try TemporaryDirectory()
         let fleet = ScriptedFleet()
-        fleet.answersFromHome = true
+        fleet.home = try ProfileCatalog.load("simulator").arm.homeRad
         try await withGateway(fleet) { gateway in
             try await withRobot { robot, master in
                 var settings = configuration(master: master, gateway: gateway, state: directory.url)

@@ -67,6 +67,8 @@ package struct InputContract: Sendable {
         package var listeners: [String]
         /// Subscribers that are connected to this node; nil before it offers the topic.
         package var connected: Int?
+        /// How many were connected while the listeners were known.
+        fileprivate var witnessed = 0
 
         package init(topic: String, others: [String], listeners: [String], connected: Int? = nil) {
             self.topic = topic
@@ -136,14 +138,24 @@ package struct InputContract: Sendable {
 
     package mutating func commandsSeen(_ topics: [CommandTopic]) {
         for var topic in topics {
-            topic.connected = topic.connected ?? commands[topic.topic]?.connected
+            let before = commands[topic.topic]
+            topic.connected = topic.connected ?? before?.connected
+            topic.witnessed = topic.connected ?? 0
+            // A master that was started again knows nobody, and a busy node answers late: connections that stand prove more.
+            if topic.listeners.isEmpty, let before, topic.witnessed > 0, topic.witnessed >= before.witnessed {
+                topic.listeners = before.listeners
+                topic.witnessed = before.witnessed
+            }
             commands[topic.topic] = topic
         }
     }
 
     /// How many subscribers of a commanded topic are connected to this node.
     package mutating func subscribersConnected(_ count: Int, to topic: String) {
-        commands[topic]?.connected = count
+        guard var known = commands[topic] else { return }
+        known.connected = count
+        known.witnessed = max(known.witnessed, count)
+        commands[topic] = known
     }
 
     package mutating func superseded() { isSuperseded = true }

@@ -22,7 +22,7 @@ final class ScriptedFleet: Sendable {
         var supportsPrefix = true
         var assignment = Groot_V1_AssignRunConfigResponse()
         var requests: [Groot_V1_InferRequest] = []
-        var answersFromHome = false
+        var home: [Float]?
         var claw: @Sendable (_ inference: Int) -> Float = { _ in 0 }
     }
 
@@ -75,10 +75,10 @@ final class ScriptedFleet: Sendable {
 
     /// Everything that was asked so far.
     var requests: [Groot_V1_InferRequest] { state.withLock { $0.requests } }
-    /// Chunks swing around the home pose, whatever state was sent.
-    var answersFromHome: Bool {
-        get { state.withLock { $0.answersFromHome } }
-        set { state.withLock { $0.answersFromHome = newValue } }
+    /// Chunks swing around this pose of the arms (rad), whatever state was sent.
+    var home: [Float]? {
+        get { state.withLock { $0.home } }
+        set { state.withLock { $0.home = newValue } }
     }
     /// Command of both claws by number of the inference, counted from 1.
     var claw: @Sendable (Int) -> Float {
@@ -229,7 +229,7 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
         response.batchSize = 1
         let offset = fleet.offset
         let claw = fleet.claw(fleet.inferences)
-        let base = fleet.answersFromHome ? profile.arm.homeRad + [0, 0] : request.stateValues
+        let base = fleet.home.map { $0 + [0, 0] } ?? request.stateValues
         for row in 0..<16 {
             for (index, value) in base.enumerated() {
                 response.values.append(index < 14 ? value + offset + 0.01 * Float(row % 4) : claw)

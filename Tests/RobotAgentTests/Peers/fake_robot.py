@@ -25,6 +25,8 @@ import threading
 import time
 import zlib
 
+# Only the objects: what ROS prints goes with the log.
+OBJECTS, sys.stdout = sys.stdout, sys.stderr
 RULE = "=" * 80 + "\n"
 HEADER = "MSG: std_msgs/Header\nuint32 seq\ntime stamp\nstring frame_id\n"
 VECTOR3 = "MSG: geometry_msgs/Vector3\nfloat64 x\nfloat64 y\nfloat64 z\n"
@@ -148,8 +150,8 @@ class Robot:
     def say(self, event, **fields):
         with self.lock:
             fields.update(event=event, commands=len(self.arrivals))
-            sys.stdout.write(json.dumps(fields) + "\n")
-            sys.stdout.flush()
+            OBJECTS.write(json.dumps(fields) + "\n")
+            OBJECTS.flush()
 
     def problem(self, text):
         if len(self.problems) < 20:
