@@ -15,8 +15,8 @@ BINARIES = ROOT / ".build" / CONFIGURATION
 ONNXRUNTIME = ROOT / ".state/onnxruntime/libonnxruntime.so"
 
 
-def eventually(what, condition, seconds=30.0):
-    """The first true answer of `condition`; fails with the last error or answer when none comes in time."""
+def eventually(what, condition, seconds=30.0, tell=None):
+    """The first true answer of `condition`; fails with the last error or answer, and what `tell` tells, when none comes in time."""
     deadline = time.monotonic() + seconds
     last = None
     while time.monotonic() < deadline:
@@ -27,7 +27,7 @@ def eventually(what, condition, seconds=30.0):
         except (OSError, AssertionError, ValueError) as error:
             last = error
         time.sleep(0.05)
-    raise AssertionError(f"not within {seconds:.0f} s: {what}; last: {last!r}")
+    raise AssertionError(f"not within {seconds:.0f} s: {what}; last: {last!r}" + (f"\n{tell()}" if tell else ""))
 
 
 def free_ports(count):

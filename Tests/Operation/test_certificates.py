@@ -154,7 +154,7 @@ class CertificateFaultTests(unittest.TestCase):
         ], self.fleet.folder)
         self.addCleanup(agent.stop)
         why = 'the certificate of robot/thief does not allow to speak for robot'
-        eventually("the refusal: " + agent.tail(), lambda: why in agent.text(), 60)
+        eventually("the refusal", lambda: why in agent.text(), 60, agent.tail)
         self.assertNotIn("episode started", agent.text())
         eventually("the end of the agent", lambda: agent.process.poll() is not None, 30)
         self.assertNotEqual(agent.process.returncode, 0)

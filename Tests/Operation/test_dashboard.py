@@ -41,7 +41,7 @@ class DashboardTests(unittest.TestCase):
             "--admin", f"127.0.0.1:{worker_admin}",
         ], cls.folder.name)
         cls.addClassCleanup(cls.worker.stop)
-        eventually("the gateway is ready: " + cls.gateway.tail(3), lambda: cls.get("/readyz") and cls.get("/readyz/store"), 120)
+        eventually("the gateway is ready", lambda: cls.get("/readyz") and cls.get("/readyz/store"), 120, cls.gateway.tail)
         load = subprocess.run(
             [state / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", ROOT / "Tests/Operation/dashboard_data.sql"],
             text=True, capture_output=True,

@@ -141,13 +141,13 @@ class InstallTests(unittest.TestCase):
                     pass
             return '"robot": "r1"' in line and re.search(r'"requests": [1-9]', line)
 
-        eventually("the robot on the dashboard: " + daemons["agent"].tail(6), robot, 120)
+        eventually("the robot on the dashboard", robot, 120, daemons["agent"].tail)
 
         # And it gets somewhere: a whole episode, in the database.
         def finished():
             return [one for one in json.loads(self.get("8081", "/dashboard/episodes?robot=r1"))["episodes"] if one["outcome"] == "success"]
 
-        eventually("an episode that succeeded: " + daemons["agent"].tail(6), finished, 180)
+        eventually("an episode that succeeded", finished, 180, daemons["agent"].tail)
         self.metrics()
         self.assertNotIn("plaintext", daemons["gateway"].text())
 

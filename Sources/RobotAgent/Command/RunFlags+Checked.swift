@@ -94,7 +94,7 @@ extension RunFlags {
             checker.address(String($0), "--gateway", port: DefaultPort.gateway)
         }
         checker.require(!basics.gateway.isEmpty, "--gateway is empty")
-        let adminAddress = process.admin.flatMap { checker.address($0, "--admin", port: 0) }
+        let adminAddress = process.admin.flatMap { $0 == "off" ? nil : checker.address($0, "--admin", port: 0) }
         if case .unix? = adminAddress { checker.problems.append("--admin: expected HOST:PORT") }
         var tlsFiles: TLSFiles?
         do throws(TLSError) { tlsFiles = try tls.files() } catch { checker.problems.append(error.description) }

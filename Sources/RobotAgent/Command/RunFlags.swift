@@ -244,7 +244,7 @@ struct ProcessFlags: ParsableArguments {
     @Option(help: .init("How other nodes reach this one (ROS_HOSTNAME, ROS_IP).", valueName: "host"))
     var rosHost: String?
 
-    @Option(help: .init("/livez, /readyz, /metrics; off by default.", valueName: "host:port"))
+    @Option(help: .init("/livez, /readyz, /metrics (off).", valueName: "host:port"))
     var admin: String?
 
     @Option(
