@@ -47,7 +47,7 @@ if [ ! -e "$machine/usr/lib/systemd/systemd" ] && [ "$(id -u)" -eq 0 ]; then
     say "making a Debian root for tests that boot systemd ($machine)"
     rm -rf "$machine"
     mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,postgresql,postgresql-client,curl,iproute2,procps \
-        --include=libturbojpeg0,libosmesa6,libmujoco2.2.2,libnghttp2-14,libpq5,libssl3,libxml2 \
+        --include=libturbojpeg0,libpng16-16,libosmesa6,libmujoco2.2.2,libnghttp2-14,libpq5,libssl3,libxml2 \
         --customize-hook='systemd-machine-id-setup --root="$1"' \
         --customize-hook='chroot "$1" systemctl disable postgresql.service' \
         --customize-hook='chroot "$1" systemctl mask systemd-networkd-wait-online.service' bookworm "$machine"
