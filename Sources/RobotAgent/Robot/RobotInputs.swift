@@ -192,7 +192,11 @@ package final class RobotInputs: ObservationSource {
             let findings = findings(at: now)
             let isWell = findings.isEmpty && newest() != nil
             wellSince = isWell ? wellSince ?? now : nil
-            if let wellSince, now - wellSince >= Self.wellTime { return }
+            if let wellSince, now - wellSince >= Self.wellTime {
+                // What was found before the start is in the log, and no event of an episode.
+                _ = takeChanges()
+                return
+            }
             let settled = settling.found(findings, at: now)
             guard settled.isEmpty else { throw Self.refusal(settled) }
             guard now - start < timeout else {
