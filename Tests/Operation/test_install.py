@@ -121,8 +121,10 @@ class InstallTests(unittest.TestCase):
         # 4. Start, in the page's order.
         started = re.findall(r"systemctl (?:enable --now|start) groot-(\w+)(?:@(\w+))?", self.blocks("4. Start", "sh")[0])
         self.assertEqual([role for role, _ in started], ["gateway", "worker", "sim", "agent"])
-        shutil.chown(self.root.path / "var/lib/groot-gateway", os.getuid())
-        (self.root.path / "var/lib/groot-gateway").chmod(0o755)
+        # systemd gives each unit its state directory; here all run as one account, agents without the rights of root.
+        for state in (self.root.path / "var/lib").glob("groot-*"):
+            shutil.chown(state, os.getuid())
+            state.chmod(0o755)
         daemons = {}
         for role, instance in started:
             daemons[role] = self.start(f"groot-{role}@.service" if instance else f"groot-{role}.service", instance)
@@ -130,7 +132,7 @@ class InstallTests(unittest.TestCase):
                 for one in ("gateway", "worker"):
                     eventually(f"{one} says READY", lambda: daemons[one].notifications.has("READY=1"), 120)
                 eventually("ready over TLS", lambda: self.get("8081", "/readyz"), 120)
-        eventually("the robot moves", lambda: daemons["agent"].notifications.has("READY=1"), 120)
+        eventually("the robot moves", lambda: daemons["agent"].notifications.has("READY=1"), 120, daemons["agent"].tail)
         for role in ("gateway", "worker", "agent"):
             eventually(f"a sign of life of the {role}", lambda: daemons[role].notifications.has("WATCHDOG=1"), 30)
 
