@@ -259,7 +259,7 @@ let package = Package(
                 "RobotAgent", "ROS1", "GrootAPI", "GrootTesting", argumentParser, grpcCore, grpcTransport, grpcProtobuf,
                 nioCore, logging,
             ],
-            exclude: ["Peers"],
+            exclude: ["Fixtures", "Peers"],
             swiftSettings: settings
         ),
         .testTarget(

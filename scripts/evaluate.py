@@ -82,7 +82,8 @@ def run_group(fleet: Fleet, cell: int, mode: str, group: tuple) -> list[dict]:
               f"{len(episodes)} of {count} episodes; log {kept}", flush=True)  # fmt: skip
     for episode in episodes:
         episode |= {"colour": colour, "wording": wording, "mode": mode}
-        print(f"    {mode:5s} seed {episode['seed']} {task!r}: {episode['outcome']} {episode['duration_s']:.1f} s", flush=True)
+        print(f"    {mode:5s} seed {episode['seed']} {task!r}: {episode['outcome']} {episode['duration_s']:.1f} s, "
+              f"{gated([episode])} gated", flush=True)  # fmt: skip
     return episodes
 
 
@@ -107,6 +108,12 @@ def median(values: list[float]) -> float:
     return values[len(values) // 2] if values else float("nan")
 
 
+def gated(episodes: list[dict]) -> str:
+    """Share of the control ticks in which the safety gate changed the command, by more than a policy's ordinary noise."""
+    ticks = sum(episode["ticks"] for episode in episodes)
+    return f"{100 * sum(episode['limited_ticks'] for episode in episodes) / ticks:.1f} %" if ticks else "-"
+
+
 def table(title: str, episodes: list[dict], key: str) -> list[str]:
     rows = defaultdict(list)
     for episode in episodes:
@@ -114,15 +121,15 @@ def table(title: str, episodes: list[dict], key: str) -> list[str]:
     lines = [
         f"### {title}",
         "",
-        f"| {key} | success | 95 % interval | median duration s | starved ticks | p50 / p99 latency ms |",
-        "|---|---|---|---|---|---|",
+        f"| {key} | success | 95 % interval | median duration s | starved ticks | gated ticks | p50 / p99 latency ms |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, members in rows.items():
         good = sum(episode["outcome"] in ("success", "refused") for episode in members)
         low, high = wilson(good, len(members))
         lines.append(
             f"| {name} | {good}/{len(members)} | {100 * low:.0f}-{100 * high:.0f} % | "
-            f"{median([e['duration_s'] for e in members]):.1f} | {sum(e['starved_ticks'] for e in members)} | "
+            f"{median([e['duration_s'] for e in members]):.1f} | {sum(e['starved_ticks'] for e in members)} | {gated(members)} | "
             f"{median([e['latency_p50_ms'] for e in members]):.0f} / {max(e['latency_p99_ms'] for e in members):.0f} |"
         )
     return lines + [""]

@@ -11,6 +11,14 @@ private struct ReferencePlan {
     var command: [Float]
     let configuration: ActionQueue.Configuration
 
+    /// The cubic B-spline's basis function around 0.
+    private static func basis(_ distance: Float) -> Float {
+        let x = abs(distance)
+        return x < 1 ? 2 / 3 - x * x + x * x * x / 2 : x < 2 ? (2 - x) * (2 - x) * (2 - x) / 6 : 0
+    }
+
+    private static func eased(_ x: Float) -> Float { x <= 0 ? 0 : x >= 1 ? 1 : 3 * x * x - 2 * x * x * x }
+
     func isStale(_ chunk: ActionChunk, _ t0: Int64) -> Bool { t0 + 10 * Int64(chunk.rows) < next }
 
     mutating func take(_ tick: Int64) -> Bool {
@@ -44,14 +52,18 @@ private struct ReferencePlan {
                     target[dimension] = source == 0 ? before[dimension] : column[source]
                     continue
                 }
-                let row = min(offset / 10, chunk.rows - 1)
-                let new = column[row] + (column[row + 1] - column[row]) * Float(offset - 10 * row) / 10
-                let blend = Float(configuration.blendTicks)
-                var share = max(0, 1 - Float(tick - start + 1) / blend)
-                if old[tick] != nil {
-                    share = max(share, configuration.aggregate.oldShare * min(1, Float(oldEnd - tick) / blend))
+                let last = column.count - 1
+                let points = [2 * column[0] - column[1]] + column + [2 * column[last] - column[last - 1]]
+                let new = points.enumerated().reduce(Float(0)) { sum, point in
+                    sum + point.element * Self.basis(Float(offset) / 10 - Float(point.offset - 1))
                 }
-                target[dimension] = new + share * (before[dimension] - new)
+                let blend = Float(configuration.blendTicks)
+                let takeOver = Self.eased(1 - Float(tick - start + 1) / blend)
+                var kept: Float = 0
+                if old[tick] != nil {
+                    kept = configuration.aggregate.oldShare * Self.eased(Float(oldEnd - tick) / blend)
+                }
+                target[dimension] = new + (kept + (1 - kept) * takeOver) * (before[dimension] - new)
             }
             targets[tick] = target
         }
@@ -97,11 +109,12 @@ struct ActionQueueTests {
         #expect(queue.runwayTicks == 16)
         var seen: [Int64: [Float]] = [:]
         for tick in Int64(100)..<120 where queue.take(tick) { seen[tick] = queue.command }
-        #expect(seen[105] == [1, 2, 0])
-        #expect(seen[115] == [3, 4, 20])
+        // Half a row's bend between a pose at 0 and two rows: (0 + 4 * 1 + 3) / 6.
+        #expect(seen[105].map { abs($0[0] - 7 / 6) < 1e-5 && abs($0[1] - 2) < 1e-5 && $0[2] == 0 } == true)
+        #expect(seen[115].map { abs($0[0] - 3) < 1e-5 && abs($0[1] - 4) < 1e-5 && $0[2] == 20 } == true)
         #expect(seen.keys.max() == 115)
         #expect(queue.runwayTicks == -4)
-        #expect(queue.command == [3, 4, 20])
+        #expect(queue.command == seen[115])
     }
 
     @Test func nothingIsHandedOutTwice() throws {
@@ -217,7 +230,8 @@ struct ActionQueueTests {
                     let oldStep = abs(oldValue(tick, dimension) - oldValue(tick - 1, dimension))
                     let difference: Float = 2.5
                     let bound =
-                        max(rowStep, tick <= capture + 10 ? bridgeStep : rowStep) + oldStep + difference / Float(blend)
+                        max(rowStep, tick <= capture + 20 ? bridgeStep : rowStep) + oldStep + 1.5 * difference
+                        / Float(blend)
                     let step = abs(queue.command[dimension] - before[dimension])
                     #expect(step <= bound, "\(aggregate) seed \(seed) tick \(tick): \(step) > \(bound)")
                 }
@@ -227,8 +241,8 @@ struct ActionQueueTests {
         }
     }
 
-    @Test func aBorderBetweenTwoStandingPlansRampsExactly() throws {
-        // Old plan stands at 0, new one at 1: every step is the difference divided by the blend.
+    @Test func aBorderBetweenTwoStandingPlansIsEased() throws {
+        // Old plan stands at 0, new one at 1: the largest step is 1.5 times the difference divided by the blend.
         var queue = ActionQueue(configuration: configuration(.latestOnly), startingAt: 0, pose: [0, 0, 0])
         _ = queue.merge(try chunk(Array(repeating: [0, 0, 0], count: 16)), capturedAt: -1)
         for tick in Int64(0)..<50 { _ = queue.take(tick) }
@@ -241,7 +255,7 @@ struct ActionQueueTests {
             #expect(queue.command[2] == 0 || queue.command[2] == 80, "claws are never averaged")
             previous = queue.command[0]
         }
-        #expect(abs(largest - 1 / 20) < 1e-5)
+        #expect(abs(largest - 1.5 / 20) < 2e-3)
         #expect(previous == 1)
     }
 }

@@ -99,7 +99,6 @@ struct AgentCommandTests {
             "--dry-run"
         ).get()
         #expect(configuration.shape.start == 1 && configuration.shape.end == 7 && configuration.shape.stride == 2)
-        #expect(configuration.shape.ticksPerRow == 5)
         #expect(configuration.clawLatch?.count == 30)
         #expect(configuration.frozenArm == .left)
         #expect(configuration.isDryRun && configuration.zeroesState && configuration.pausesBeforeChunk)

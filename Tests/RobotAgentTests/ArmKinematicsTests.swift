@@ -121,7 +121,10 @@ struct ArmKinematicsTests {
         let profile = try ProfileCatalog.load("5_wheel")
         let state: [StateComponent] = [.leftPose, .rightPose, .claws]
         let action: [ActionComponent] = [.leftPose, .rightPose, .leftClaw, .rightClaw]
-        let policy = policy(state: state.flatMap(\.names), action: action.flatMap(\.names))
+        let policy = policy(
+            state: state.flatMap { $0.names(of: profile) },
+            action: action.flatMap { $0.names(of: profile) }
+        )
         #expect(policy.stateNames.count == 20 && policy.actionNames.count == 20)
         #expect(PolicyMatch.problems(policy: policy, profile: profile, task: "t") == [])
         #expect(profile.controlNames(for: policy.actionNames).count == 16)
@@ -166,7 +169,7 @@ struct ArmKinematicsTests {
         #expect(throws: (any Error).self) { try hands.joints(answer, from: observation.state) }
         observation.state = []
         #expect(throws: (any Error).self) { try hands.joints(answer, from: observation.state) }
-        let both = self.policy(state: [], action: policy.actionNames + ActionComponent.leftArm.names)
+        let both = self.policy(state: [], action: policy.actionNames + ActionComponent.leftArm.names(of: profile))
         #expect(
             PolicyMatch.problems(policy: both, profile: profile, task: "t")
                 .contains { $0.contains("only one can be followed") }

@@ -55,7 +55,7 @@ struct ChunkShapeTests {
         var previous: [Float] = [0, 0]
         for row in 0..<paced.rows {
             for joint in 0..<2 {
-                let speed = abs(paced[row, joint] - previous[joint]) / (Float(shape.ticksPerRow) / 100)
+                let speed = abs(paced[row, joint] - previous[joint]) / (0.1 / Float(shape.stride))
                 #expect(speed <= limit * 1.001, "seed \(seed)")
                 previous[joint] = paced[row, joint]
             }

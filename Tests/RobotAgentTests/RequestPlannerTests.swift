@@ -9,7 +9,7 @@ struct RequestPlannerTests {
     @Test func aLargerThresholdAsksEarlier() {
         var runways: [Duration] = []
         for threshold in [0.2, 0.5, 0.8] {
-            var planner = RequestPlanner(mode: .async, threshold: .fixed(threshold), chunkSize: 16)
+            var planner = RequestPlanner(mode: .async, threshold: .fixed(threshold), chunk: .milliseconds(1600))
             var first = Duration.zero
             for tick in (0...160).reversed() where first == .zero {
                 let runway = Duration.milliseconds(10 * tick)
@@ -21,19 +21,19 @@ struct RequestPlannerTests {
     }
 
     @Test func waitsExactlyUntilTheThreshold() {
-        var planner = RequestPlanner(mode: .async, threshold: .fixed(0.5), chunkSize: 16)
+        var planner = RequestPlanner(mode: .async, threshold: .fixed(0.5), chunk: .milliseconds(1600))
         #expect(planner.decide(runway: .milliseconds(1000), at: now) == .wait(.milliseconds(200)))
     }
 
     @Test func syncAsksWhenNothingIsLeft() {
-        var planner = RequestPlanner(mode: .sync, threshold: .fixed(0.5), chunkSize: 16)
+        var planner = RequestPlanner(mode: .sync, threshold: .fixed(0.5), chunk: .milliseconds(1600))
         #expect(planner.decide(runway: .milliseconds(10), at: now) == .wait(.milliseconds(10)))
         #expect(planner.decide(runway: .zero, at: now) == .observe)
         #expect(planner.decide(runway: .milliseconds(-500), at: now) == .observe)
     }
 
     @Test func pausesGrowToTheirLimitAndEnd() {
-        var planner = RequestPlanner(mode: .async, threshold: .fixed(0.5), chunkSize: 16)
+        var planner = RequestPlanner(mode: .async, threshold: .fixed(0.5), chunk: .milliseconds(1600))
         var pauses: [Duration] = []
         for _ in 0..<8 {
             planner.failed(at: now, jitter: 1)
@@ -53,7 +53,7 @@ struct RequestPlannerTests {
     @Test func theAdaptiveThresholdKeepsTheRunwayAboveItsMargin() {
         for (seed, base) in zip(UInt64(1)..., [50, 150, 400, 700]) {
             var random = SplitMix(state: seed)
-            var planner = RequestPlanner(mode: .rtc, threshold: .auto, chunkSize: 16)
+            var planner = RequestPlanner(mode: .rtc, threshold: .auto, chunk: .milliseconds(1600))
             #expect(planner.slack == .milliseconds(800), "half a chunk until something was measured")
             var now = now
             var short = 0
@@ -72,12 +72,12 @@ struct RequestPlannerTests {
     }
 
     @Test func aHintToWaitIsHonouredAsFarAsTheRunwayAllows() {
-        var planner = RequestPlanner(mode: .async, threshold: .fixed(1), chunkSize: 16)
+        var planner = RequestPlanner(mode: .async, threshold: .fixed(1), chunk: .milliseconds(1600))
         _ = planner.decide(runway: .zero, at: now)
         planner.succeeded(at: now + .milliseconds(100))
         planner.askedToWait(.milliseconds(300), runway: .milliseconds(1500), at: now)
         #expect(planner.decide(runway: .milliseconds(1500), at: now) == .wait(.milliseconds(300)))
-        planner = RequestPlanner(mode: .async, threshold: .fixed(1), chunkSize: 16)
+        planner = RequestPlanner(mode: .async, threshold: .fixed(1), chunk: .milliseconds(1600))
         _ = planner.decide(runway: .zero, at: now)
         planner.succeeded(at: now + .milliseconds(100))
         planner.askedToWait(.milliseconds(300), runway: .milliseconds(250), at: now)

@@ -1,6 +1,7 @@
 import Foundation
 import GrootCore
 import GrootTesting
+import ROS1
 import Testing
 
 @testable import RobotAgent
@@ -39,7 +40,7 @@ struct RobotProfileTests {
     ])
     func stateVariants(components: [StateComponent], count: Int) throws {
         let profile = try ProfileCatalog.load("4_pro")
-        let names = components.flatMap(\.names)
+        let names = components.flatMap { $0.names(of: profile) }
         #expect(names.count == count)
         #expect(names.allSatisfy { profile.source(of: $0) != nil })
         var observation = ObservationBuffers.Aligned(
@@ -56,6 +57,53 @@ struct RobotProfileTests {
         if let index = names.firstIndex(of: "com_pitch_eular") { #expect(values[index] == 110) }
         if let index = names.firstIndex(of: "ang_vel_x") { #expect(values[index] == 100) }
         if let index = names.firstIndex(of: "right_claw_state") { #expect(values[index] == 15) }
+    }
+
+    /// Seven and seven joints are a file's choice, not the agent's: a robot of six and six, and one with its right arm alone.
+    @Test(arguments: [(6, 6), (0, 7), (5, 0), (7, 6)])
+    func armsComeFromTheFile(left: Int, right: Int) throws {
+        var profile = try ProfileCatalog.load("simulator")
+        let kept = Array(0..<left) + Array(7..<7 + right)
+        profile.jointIndices = kept.map { profile.jointIndices[$0] }
+        profile.arm.leftJoints = left
+        profile.arm.commandNames = kept.map { profile.arm.commandNames[$0] }
+        profile.arm.minimumRad = kept.map { profile.arm.minimumRad[$0] }
+        profile.arm.maximumRad = kept.map { profile.arm.maximumRad[$0] }
+        profile.arm.homeRad = kept.map { profile.arm.homeRad[$0] }
+        profile.arm.maximumVelocityRadS = kept.map { profile.arm.maximumVelocityRadS[$0] }
+        profile.arm.maximumAccelerationRadS2 = kept.map { profile.arm.maximumAccelerationRadS2[$0] }
+        let hands = (left > 0 ? ["left"] : []) + (right > 0 ? ["right"] : [])
+        profile.claw.stateIndices = Array(hands.indices)
+        profile.actionComponents = [
+            left > 0 ? .leftArm : nil, right > 0 ? .rightArm : nil, left > 0 ? .leftClaw : nil,
+            right > 0 ? .rightClaw : nil,
+        ].compactMap { $0 }
+        #expect(profile.problems == [])
+        #expect(profile.hands == hands)
+        let names = profile.controlNames(for: profile.actionNames)
+        #expect(names.count == left + right + hands.count && names == profile.actionNames)
+        #expect(profile.stateNames.count == names.count)
+        for (index, name) in profile.stateNames.enumerated() {
+            let expected: StateSource = index < left + right ? .joint(index) : .claw(index - left - right)
+            #expect(profile.source(of: name) == expected, "\(name)")
+        }
+        #expect(AgentConfiguration.Arm.left.dimensions(of: profile).count == (left > 0 ? left + 1 : 0))
+        #expect(AgentConfiguration.Arm.right.dimensions(of: profile).contains(names.count - 1) == (right > 0))
+        var messages = CommandMessages(profile: profile, commandsBase: false)
+        messages.set((0..<messages.dimensions).map { Float($0) }, header: .init())
+        #expect(messages.arms.position.count == left + right && messages.claws.data.position.count == hands.count)
+        #expect(messages.claws.data.position.last == Double(names.count - 1))
+        // Without its arm a component is a mistake of the file.
+        profile.actionComponents = [.leftArm, .rightArm, .leftClaw, .rightClaw]
+        #expect(profile.problems.isEmpty == (hands.count == 2))
+    }
+
+    @Test(arguments: [(30, true), (100, true), (250, true), (1000, true), (9, false), (0, false), (1001, false)])
+    func theControlRateIsAFilesChoice(hertz: Int, isUsable: Bool) throws {
+        var profile = try ProfileCatalog.load("simulator")
+        profile.controlRateHz = hertz
+        #expect(profile.problems.isEmpty == isUsable)
+        if isUsable { #expect(profile.rate.duration(of: hertz) <= .seconds(1)) }
     }
 
     @Test func swappedClawsAreAFileAway() throws {

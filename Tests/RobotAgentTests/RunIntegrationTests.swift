@@ -28,7 +28,7 @@ struct RunIntegrationSerialTests {
                 #expect(started.runConfigName == "smooth" && started.runConfigVersion == 4)
                 #expect(started.mode == "rtc")
                 #expect(started.runConfigJson.contains(#""chunk_size_threshold":"auto""#))
-                #expect(started.runConfigJson.contains(#""blend_ms":200"#), "a flag given by hand wins")
+                #expect(started.runConfigJson.contains(#""blend_ms":300"#), "a flag given by hand wins")
                 #expect(fleet.records.contains { $0.prefixRows > 0 })
                 // A change reaches the agent with its next episode.
                 fleet.assignment.version = 5

@@ -55,11 +55,11 @@ struct UplinkPartsTests {
         )
         let (result, problems) = configuration.applying(answer, policy: policy)
         #expect(result.threshold == .auto && result.mode == .rtc && result.aggregate == .average)
-        #expect(result.blend == .milliseconds(200), "a flag given by hand wins")
+        #expect(result.blend == .milliseconds(300), "a flag given by hand wins")
         #expect(result.chunkSize == nil)
         #expect(problems.count == 1 && problems[0].contains("action_chunk_size = 99"))
         #expect(result.runConfigName == "careful" && result.runConfigVersion == 3)
-        let json = result.json(chunkSize: 16, profile: "simulator", mode: .rtc)
+        let json = result.json(policy: policy, profile: try ProfileCatalog.load("simulator"), mode: .rtc)
         #expect(json.contains(#""run_config":"careful v3""#) && json.contains(#""aggregate_fn":"latest_only""#))
         answer.configJson = "[1]"
         #expect(configuration.applying(answer, policy: policy).problems.count == 1)

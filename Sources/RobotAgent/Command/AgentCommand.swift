@@ -6,7 +6,7 @@ struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "groot-agent",
         abstract:
-            "Drives one robot: observations to the gateway, action chunks to the arms, 100 Hz, through a safety gate.",
+            "Drives one robot: observations to the gateway, action chunks to the arms, through a safety gate.",
         subcommands: [
             RunCommand.self, CheckCommand.self, CompareCommand.self, ReplayCommand.self, GuardCommand.self,
             BenchCommand.self,

@@ -23,7 +23,7 @@ package struct AgentConfiguration: Sendable {
     package var isStrict = false
     package var threshold = RequestPlanner.Threshold.fixed(0.5)
     package var aggregate = AggregateFunction.weightedAverage
-    package var blend: Duration = .milliseconds(200)
+    package var blend = EpisodeTuning.defaultBlend
     package var mode = RequestPlanner.Mode.async
     package var shape = ChunkShape()
     package var imageFormat = ObservationEncoder.ImageFormat.raw
@@ -84,12 +84,11 @@ package struct AgentConfiguration: Sendable {
         case left
         case right
 
-        /// Its dimensions in the control loop: seven joints and the claw.
-        package var dimensions: Set<Int> {
-            switch self {
-            case .left: Set(0..<7).union([14])
-            case .right: Set(7..<14).union([15])
-            }
+        /// Its dimensions in the control loop: its joints and its claw.
+        package func dimensions(of profile: RobotProfile) -> Set<Int> {
+            let joints = self == .left ? profile.leftJoints : profile.rightJoints
+            let claw = profile.hands.firstIndex(of: rawValue).map { profile.claws.lowerBound + $0 }
+            return Set(joints).union(claw.map { [$0] } ?? [])
         }
     }
 

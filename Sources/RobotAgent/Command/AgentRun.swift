@@ -180,7 +180,7 @@ package struct AgentRun: Sendable {
             let (profile, policy, env) = try await cancelWhenGracefulShutdown {
                 try await start.connect(node: node, gateway: gateway)
             }
-            gateway.identify(profile: profile.name)
+            gateway.identify(profile: profile.name, rowTime: policy.actionPeriod)
             await spool.append(registration(boot: boot, profile: profile.name))
             let control = try startControl(profile: profile, policy: policy, env: env)
             await notifier.ready("drives the robot")
@@ -222,24 +222,23 @@ package struct AgentRun: Sendable {
         // In sync mode a speed limit may stretch a chunk.
         let isStretched = shape.maximumVelocity != nil
         let isDryRun = configuration.isDryRun
-        let tick = profile.controlPeriod
         var session = SessionMachine.Configuration(
             queue: ActionQueue.Configuration(
                 dimensions: names.count,
                 claws: profile.claws,
                 maximumRows: policy.chunkSize * (isStretched ? ChunkShape.longestStretch : 1),
-                ticksPerRow: shape.ticksPerRow,
+                rate: profile.rate,
                 period: policy.actionPeriod,
+                stride: shape.stride,
                 aggregate: configuration.aggregate,
-                blendTicks: Int(configuration.blend.nanoseconds / tick.nanoseconds)
+                blendTicks: profile.rate.ticks(covering: configuration.blend)
             ),
             limits: SafetyGate.Limits(profile, dimensions: names.count, isPublishing: !isDryRun),
-            tick: tick,
             home: profile.arm.homeRad,
             homingVelocity: profile.arm.homingVelocityRadS
         )
         session.openClaw = profile.claw.open
-        session.frozen = configuration.frozenArm?.dimensions ?? []
+        session.frozen = configuration.frozenArm?.dimensions(of: profile) ?? []
         session.latch = configuration.clawLatch
         session.maximumVelocity = shape.maximumVelocity
         session.isAttended = OperatorDesk.hasTerminal

@@ -29,6 +29,9 @@ struct BenchCommand: AsyncParsableCommand {
     var rosMaster: String?
 
     private static let subscriberTime = Duration.seconds(30)
+    /// Of the chunks that it makes: as groot-mini's.
+    private static let rows = 16
+    private static let rowPeriod = Duration.milliseconds(100)
 
     private struct Result: Encodable {
         var ticks: Int
@@ -37,7 +40,7 @@ struct BenchCommand: AsyncParsableCommand {
         var published: UInt64
         /// Messages that a subscriber was too slow for.
         var leftOut: UInt64
-        /// Distance of the time between two cycles from 10 ms: what the robot notices.
+        /// Distance of the time between two cycles from the tick: what the robot notices.
         var p50Us: Double
         var p99Us: Double
         var p999Us: Double
@@ -62,9 +65,15 @@ struct BenchCommand: AsyncParsableCommand {
         let control = ControlThread(
             machine: SessionMachine(
                 .init(
-                    queue: .init(dimensions: names.count, claws: profile.claws, maximumRows: 16),
+                    queue: .init(
+                        dimensions: names.count,
+                        claws: profile.claws,
+                        maximumRows: Self.rows,
+                        rate: profile.rate,
+                        period: Self.rowPeriod,
+                        blendTicks: profile.rate.ticks(covering: EpisodeTuning.defaultBlend)
+                    ),
                     limits: SafetyGate.Limits(profile, dimensions: names.count),
-                    tick: profile.controlPeriod,
                     home: profile.arm.homeRad,
                     homingVelocity: profile.arm.homingVelocityRadS
                 )
@@ -170,7 +179,7 @@ struct BenchCommand: AsyncParsableCommand {
         }
     }
 
-    /// A slow swing of all joints, captured 100 ms ago.
+    /// A slow swing of all joints, captured a row ago.
     private static func chunk(
         _ id: UInt64,
         _ profile: RobotProfile,
@@ -179,16 +188,17 @@ struct BenchCommand: AsyncParsableCommand {
         clock: ControlClock
     ) throws -> ChunkArrival {
         var values: [Float] = []
-        for row in 0..<16 {
+        for row in 0..<rows {
             let swing = 0.1 * Float(sin(Double(id) * 0.8 + Double(row) * 0.1))
             for (index, value) in pose.enumerated() {
                 values.append(profile.armJoints.contains(index) ? value + swing : value)
             }
         }
-        guard let chunk = ActionChunk(names: names, rows: 16, values: values, period: .milliseconds(100)) else {
+        guard let chunk = ActionChunk(names: names, rows: rows, values: values, period: rowPeriod) else {
             throw AgentError(.usage, "the chunk's size is inconsistent")
         }
-        return ChunkArrival(id: id, chunk: chunk, capturedTick: clock.tick(of: .now()) - 10)
+        let age = Int64(profile.rate.ticks(covering: rowPeriod))
+        return ChunkArrival(id: id, chunk: chunk, capturedTick: clock.tick(of: .now()) - age)
     }
 
     /// Time that all threads of this process have used.

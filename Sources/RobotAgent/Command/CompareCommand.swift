@@ -64,7 +64,7 @@ enum ModeTable {
         ("control period jitter, p99 ms", { text(quantile($0.map(\.jitterP99.milliseconds), 0.5), 2) }),
         ("missed cycles", { "\($0.reduce(0) { $0 + $1.counters.missedCycles })" }),
         (
-            "jerk at chunk borders (step of joint speed in 10 ms), p95 rad/s",
+            "jerk at chunk borders (step of joint speed within a tick), p95 rad/s",
             { text(quantile($0.flatMap(\.tally.borderSteps).map(Double.init), 0.95), 2) }
         ),
         ("requests", { "\($0.reduce(0) { $0 + $1.tally.observations })" }),

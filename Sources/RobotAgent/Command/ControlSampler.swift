@@ -17,8 +17,10 @@ struct ControlSampler {
     private var reported = EpisodeCounters()
     private var minimumRunway: Int64?
     private var windowStart: MonotonicInstant
+    private let tick: Duration
 
-    init(startedAt now: MonotonicInstant) {
+    init(tick: Duration, startedAt now: MonotonicInstant) {
+        self.tick = tick
         windowStart = now
     }
 
@@ -57,7 +59,7 @@ struct ControlSampler {
         sample.missedCycles = counters.missedCycles &- reported.missedCycles
         sample.limitedTicks = counters.limitedTicks &- reported.limitedTicks
         sample.runwayNs = status.runway.nanoseconds
-        sample.minRunwayNs = (minimumRunway ?? status.runwayTicks) * 10_000_000
+        sample.minRunwayNs = (minimumRunway ?? status.runwayTicks) * tick.nanoseconds
         sample.jitterP50Ns = jitter.valueAtPercentile(50)
         sample.jitterP99Ns = jitter.valueAtPercentile(99)
         sample.jitterMaxNs = jitter.max

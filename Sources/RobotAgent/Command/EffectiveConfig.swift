@@ -1,5 +1,5 @@
 import Foundation
-import GrootCore
+package import GrootCore
 
 /// The effective run configuration: printed at the start of an episode, stored with it, and the vocabulary of
 /// what the control plane may assign.
@@ -28,12 +28,14 @@ extension AgentConfiguration {
     }
 
     /// - Parameters:
-    ///   - chunkSize: rows that the checkpoint answers.
+    ///   - policy: what the checkpoint answers.
     ///   - mode: the mode in force, which differs from the wanted one when the checkpoint takes no prefix.
-    package func json(chunkSize: Int, profile: String, mode: RequestPlanner.Mode) -> String {
-        let rows = min(self.chunkSize ?? chunkSize, chunkSize)
+    package func json(policy: PolicyDescription, profile: RobotProfile, mode: RequestPlanner.Mode) -> String {
+        let rows = min(self.chunkSize ?? policy.chunkSize, policy.chunkSize)
         var slack: Double?
-        if case .fixed(let share) = threshold, mode != .sync { slack = share * Double(shape.rows(of: rows)) * 100 }
+        if case .fixed(let share) = threshold, mode != .sync {
+            slack = share * Double(shape.rows(of: rows)) * policy.actionPeriod.milliseconds
+        }
         let effective = Effective(
             actionChunkSize: rows,
             aggregateFn: mode == .rtc ? AggregateFunction.latestOnly.rawValue : aggregate.rawValue,
@@ -44,9 +46,9 @@ extension AgentConfiguration {
             actionStride: shape.stride,
             maxJointVelocity: shape.maximumVelocity,
             mode: mode.rawValue,
-            profile: profile,
+            profile: profile.name,
             rotateHeadCamera: rotatesHeadCamera,
-            controlRateHz: 100,
+            controlRateHz: profile.controlRateHz,
             requestTimeoutMs: requestTimeout.milliseconds,
             imageEncoding: imageFormat.description,
             hedge: hedges,

@@ -14,6 +14,8 @@ package struct EpisodeReport: Sendable {
     package var verdict: EpisodeMachine.Verdict
     package var counters: EpisodeCounters
     package var tally: UplinkTally
+    /// What a tick of the counters lasts.
+    package var tick: Duration
     /// Distance of a control tick from its deadline.
     package var jitterP99 = Duration.zero
     package var notes = ""
@@ -21,7 +23,7 @@ package struct EpisodeReport: Sendable {
     /// Mean age of the observation that an executed action rests on; nil when nothing aged was executed.
     package var observationAge: Duration? {
         guard counters.agedTicks > 0 else { return nil }
-        return .milliseconds(10) * (Double(counters.ageSum) / Double(counters.agedTicks))
+        return tick * (Double(counters.ageSum) / Double(counters.agedTicks))
     }
 
     package var finishRequest: Groot_V1_FinishEpisodeRequest {

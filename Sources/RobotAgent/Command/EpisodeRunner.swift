@@ -35,7 +35,7 @@ struct EpisodeRunner: Sendable {
         var tuning = EpisodeTuning()
         // A prefix makes the chunks agree; averaging them again would only delay.
         tuning.aggregate = mode == .rtc ? .latestOnly : configuration.aggregate
-        tuning.blendTicks = Int(configuration.blend.nanoseconds / control.clock.tick.nanoseconds)
+        tuning.blend = configuration.blend
         tuning.maximumVelocity = configuration.shape.maximumVelocity
         return tuning
     }
@@ -88,6 +88,7 @@ struct EpisodeRunner: Sendable {
             verdict: judged,
             counters: status.counters,
             tally: uplink.tally,
+            tick: control.clock.tick,
             jitterP99: .nanoseconds(Int64(jitter.valueAtPercentile(99))),
             notes: desk.takeNotes()
         )
@@ -146,7 +147,7 @@ struct EpisodeRunner: Sendable {
         let limit = configuration.episodeTimeout ?? .seconds(simulator == nil ? 20 : 45)
         var machine = EpisodeMachine(limits: .init(episode: limit), startedAt: start)
         var line = StatusLine(mode: mode, logger: session.logger)
-        var sampler = ControlSampler(startedAt: start)
+        var sampler = ControlSampler(tick: control.clock.tick, startedAt: start)
         var isAgain = false
         var held: HoldReason?
         while true {
@@ -276,8 +277,8 @@ struct EpisodeRunner: Sendable {
         request.mode = mode.rawValue
         request.startedAtUnixNs = WallClock.unixNanoseconds()
         request.runConfigJson = configuration.json(
-            chunkSize: session.policy.chunkSize,
-            profile: session.env.profile.name,
+            policy: session.policy,
+            profile: session.env.profile,
             mode: mode
         )
         request.runConfigName = configuration.runConfigName

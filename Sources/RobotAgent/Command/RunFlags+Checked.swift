@@ -164,8 +164,8 @@ extension RunFlags {
             "--max-joint-velocity: expected 0.01 to 100 rad/s"
         )
         checker.require(
-            [1, 2, 5, 10].contains(motion.actionStride),
-            "--action-stride \(motion.actionStride): expected 1, 2, 5 or 10"
+            (1...10).contains(motion.actionStride),
+            "--action-stride \(motion.actionStride): expected 1 to 10"
         )
         if let mode, mode != .sync {
             checker.require(motion.actionStride == 1, "--action-stride \(motion.actionStride) needs --mode sync")

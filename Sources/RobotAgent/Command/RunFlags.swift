@@ -135,7 +135,7 @@ struct MotionFlags: ParsableArguments {
     var aggregateFn = AggregateFunction.weightedAverage.rawValue
 
     @Option(help: .init("Time over which a new chunk takes over, ms.", valueName: "ms", visibility: .hidden))
-    var blendMs = 200
+    var blendMs = Int(EpisodeTuning.defaultBlend.milliseconds)
 
     @Option(
         help: .init(
@@ -156,7 +156,7 @@ struct MotionFlags: ParsableArguments {
     var maxJointVelocity: Double?
 
     @Option(
-        help: .init("Execute every n-th sample (1, 2, 5, 10); sync only.", valueName: "n", visibility: .hidden)
+        help: .init("Rows pass n times as fast, 1 to 10; sync only.", valueName: "n", visibility: .hidden)
     )
     var actionStride = 1
 

@@ -1,8 +1,8 @@
 package import GrootCore
 
-/// The plan: one target per 100 Hz control tick, on absolute tick numbers.
+/// The plan: one target per control tick, on absolute tick numbers.
 ///
-/// A chunk captured at tick `t0` defines way points at `t0 + ticksPerRow * (i + 1)`. Merging it replaces
+/// A chunk captured at tick `t0` defines a way point every period from there on (`RowGrid`). Merging it replaces
 /// everything from the next unexecuted tick on; ticks that were already executed are never touched, and
 /// old ticks beyond the new chunk's end are dropped. Storage is allocated once.
 ///
@@ -16,10 +16,10 @@ package struct ActionQueue: Sendable {
         package var claws: Range<Int>
         /// Longest chunk that can be merged.
         package var maximumRows: Int
-        /// Control ticks between two chunk rows; 10 plays a policy of 100 ms rows as it was trained.
-        package var ticksPerRow: Int
         /// Time between two rows of a chunk that fits this queue.
         package var period: Duration
+        /// Where rows lie among the control loop's ticks.
+        package var grid: RowGrid
         package var aggregate: AggregateFunction
         /// Ticks over which a new chunk takes over from the plan in force; at least 1.
         package var blendTicks: Int
@@ -28,16 +28,17 @@ package struct ActionQueue: Sendable {
             dimensions: Int,
             claws: Range<Int>,
             maximumRows: Int,
-            ticksPerRow: Int = 10,
-            period: Duration = .milliseconds(100),
+            rate: ControlRate,
+            period: Duration,
+            stride: Int = 1,
             aggregate: AggregateFunction = .weightedAverage,
-            blendTicks: Int = 20
+            blendTicks: Int
         ) {
             self.dimensions = dimensions
             self.claws = claws
             self.maximumRows = maximumRows
-            self.ticksPerRow = ticksPerRow
             self.period = period
+            self.grid = RowGrid(period: period, rate: rate, stride: stride)
             self.aggregate = aggregate
             self.blendTicks = max(1, blendTicks)
         }
@@ -87,7 +88,7 @@ package struct ActionQueue: Sendable {
 
     /// Values in the ring: twice the longest chunk, for the plan ahead and what was commanded.
     package static func storageSize(_ configuration: Configuration) -> Int {
-        2 * (configuration.maximumRows + 2) * configuration.ticksPerRow * configuration.dimensions
+        2 * configuration.grid.ticks(of: configuration.maximumRows + 2) * configuration.dimensions
     }
 
     /// Copies the ring into a buffer of `storageSize`; a tick's values lie at `tick % capacity`.
@@ -134,10 +135,8 @@ package struct ActionQueue: Sendable {
 
     /// Replaces the plan from the next unexecuted tick on.
     ///
-    /// The arms follow `new + u * (old - new)`. `u` falls from 1 to 0 over `blendTicks`, but stays at the
-    /// aggregate function's old share while the old plan has ticks, and leaves that share over
-    /// `blendTicks` too. So no step exceeds the two plans' own steps plus their difference divided by
-    /// `blendTicks`. Behind its end the old plan stands still.
+    /// The arms follow `new + u * (old - new)`, `u` being the old share of `TakeOver`. So no step exceeds the two plans' own
+    /// steps plus 1.5 times their difference divided by `blendTicks`. Behind its end the old plan stands still.
     ///
     /// - Parameters:
     ///   - t0: tick one row before row 0: the observation's capture, or later for a robot that stood still since.
@@ -149,12 +148,12 @@ package struct ActionQueue: Sendable {
     ) -> MergeResult {
         let captured = captured ?? t0
         let rows = chunk.rows
-        let ticksPerRow = Int64(configuration.ticksPerRow)
         guard chunk.dimensions == configuration.dimensions, (1...configuration.maximumRows).contains(rows),
             chunk.period == configuration.period
         else { return .malformed }
         if let newestCapture, captured <= newestCapture { return .outOfOrder }
-        let newEnd = t0 + ticksPerRow * Int64(rows) + 1
+        let resampler = Resampler(rows: rows, grid: configuration.grid)
+        let newEnd = t0 + Int64(resampler.count) + 1
         guard newEnd > nextTick else { return .stale }
         guard newEnd - nextTick <= capacity / 2 else { return .malformed }
 
@@ -165,19 +164,24 @@ package struct ActionQueue: Sendable {
             write(gap, from: command)
             gap += 1
         }
-        let resampler = Resampler(rows: rows, ticksPerRow: configuration.ticksPerRow, hasBridge: true)
         for dimension in 0..<configuration.dimensions {
             bridge[dimension] = known(t0, dimension, oldEnd: oldEnd)
             // A plan whose last ticks were missed ended at what was commanded, not at what it had wanted.
             tail[dimension] = oldEnd > nextTick ? known(oldEnd - 1, dimension, oldEnd: oldEnd) : command[dimension]
         }
+        let takeOver = TakeOver(
+            aggregate: configuration.aggregate.oldShare,
+            blendTicks: Float(configuration.blendTicks),
+            start: start,
+            oldEnd: oldEnd
+        )
         var tick = start
         while tick < newEnd {
             defer { tick += 1 }
             let sample = Int(tick - t0 - 1)
-            let position = resampler.position(of: sample)
+            let shares = resampler.shares(of: sample)
             let held = resampler.heldSource(of: sample)
-            let share = oldShare(at: tick, start: start, oldEnd: oldEnd)
+            let share = takeOver.oldShare(at: tick)
             let base = slot(tick)
             for dimension in 0..<configuration.dimensions {
                 let old = tick < oldEnd ? storage[base + dimension] : tail[dimension]
@@ -186,17 +190,14 @@ package struct ActionQueue: Sendable {
                     storage[base + dimension] = held == 0 ? old : chunk[held - 1, dimension]
                     continue
                 }
-                let lower = position.lower == 0 ? bridge[dimension] : chunk[position.lower - 1, dimension]
-                let upper = chunk[position.lower, dimension]
-                let new = lower + (upper - lower) * position.fraction
+                let new = armTarget(of: chunk, shares, dimension)
                 storage[base + dimension] = new + share * (old - new)
             }
         }
         lastCapture = captured
         newestCapture = captured
         endTick = newEnd
-        let stale = Int(max(0, nextTick - t0 - 1) / ticksPerRow)
-        return .applied(staleRows: min(rows, stale))
+        return .applied(staleRows: min(rows, configuration.grid.rows(dueWithin: nextTick - t0 - 1)))
     }
 
     /// The planned target of a tick that lies ahead, or nil; for tests and status.
@@ -217,7 +218,7 @@ package struct ActionQueue: Sendable {
                     storage[slot(at - 2) + dimension], storage[slot(at - 1) + dimension],
                     storage[slot(at) + dimension]
                 )
-                largest = max(largest, abs((c - b) - (b - a)) * 100)
+                largest = max(largest, abs((c - b) - (b - a)) * Float(configuration.grid.rate.hertz))
                 at += 1
             }
         }
@@ -233,12 +234,15 @@ package struct ActionQueue: Sendable {
         for dimension in command.indices { command[dimension] = pose[dimension] }
     }
 
-    private func oldShare(at tick: Int64, start: Int64, oldEnd: Int64) -> Float {
-        let blend = Float(configuration.blendTicks)
-        let takeOver = max(0, 1 - Float(tick - start + 1) / blend)
-        guard tick < oldEnd else { return takeOver }
-        let aggregate = configuration.aggregate.oldShare * min(1, Float(oldEnd - tick) / blend)
-        return max(takeOver, aggregate)
+    /// One joint of a sample; source 0 is the bridge, source `i + 1` is row `i`.
+    private func armTarget(of chunk: ActionChunk, _ shares: Resampler.Shares, _ dimension: Int) -> Float {
+        let at = shares.lower == 0 ? bridge[dimension] : chunk[shares.lower - 1, dimension]
+        var value = shares.at * at + shares.next * chunk[shares.lower, dimension]
+        if shares.before != 0 {
+            value += shares.before * (shares.lower == 1 ? bridge[dimension] : chunk[shares.lower - 2, dimension])
+        }
+        if shares.after != 0 { value += shares.after * chunk[shares.lower + 1, dimension] }
+        return value
     }
 
     /// What was or will be commanded at `tick`, as far as it is known; else the last command.

@@ -6,7 +6,7 @@ package struct ChunkShape: Sendable, Equatable {
     package var start = 0
     /// Last row that is executed, inclusive; nil for the chunk's last.
     package var end: Int?
-    /// Every n-th 100 Hz sample is executed, so the motion is n times as fast; divides 10. Sync mode only.
+    /// Rows pass n times as fast as they were trained. Sync mode only.
     package var stride = 1
     /// rad/s. In sync mode a faster segment is given more time, in whole rows; else the gate holds it back.
     package var maximumVelocity: Float?
@@ -15,8 +15,6 @@ package struct ChunkShape: Sendable, Equatable {
 
     /// Longest chunk after `paced`, in rows of the policy's chunk.
     package static let longestStretch = 8
-
-    package var ticksPerRow: Int { 10 / stride }
 
     /// Rows to ask for.
     package func rows(of chunkSize: Int) -> Int { min(chunkSize, (end ?? chunkSize - 1) + 1) }
@@ -40,7 +38,7 @@ package struct ChunkShape: Sendable, Equatable {
     /// Arms move on a straight line within a stretched segment, claws change at its end as they did before.
     package func paced(_ chunk: ActionChunk, from pose: [Float], arms: Range<Int>) -> ActionChunk {
         guard let maximumVelocity else { return chunk }
-        let seconds = Float(ticksPerRow) / 100
+        let seconds = Float(chunk.period.seconds) / Float(stride)
         let limit = chunk.rows * Self.longestStretch
         var values: [Float] = []
         var rows = 0

@@ -6,7 +6,7 @@ package struct ClawLatch: Sendable {
     package struct Configuration: Sendable, Equatable {
         /// 0 (open) to 100 (closed).
         package var threshold: Float = 50
-        /// Control ticks of 10 ms.
+        /// Control ticks.
         package var count = 5
         package var value: Float = 90
 

@@ -24,9 +24,12 @@ package enum ControlRequest: Sendable {
 
 /// What may differ from episode to episode.
 package struct EpisodeTuning: Sendable, Equatable {
+    /// Long enough that the gate has little to do within 30 rad/s² (docs/tuning.md).
+    package static let defaultBlend = Duration.milliseconds(300)
+
     package var aggregate = AggregateFunction.weightedAverage
-    /// Ticks over which a new chunk takes over.
-    package var blendTicks = 20
+    /// Time over which a new chunk takes over.
+    package var blend = defaultBlend
     /// rad/s on top of the profile's limits; nil for those alone.
     package var maximumVelocity: Float?
 

@@ -12,13 +12,13 @@ package struct MotionPlan: Sendable {
     /// Ticks of it that were executed.
     package private(set) var index = 0
     private let arms: Range<Int>
-    private let tick: Duration
+    private let rate: ControlRate
 
-    package init(dimensions: Int, arms: Range<Int>, tick: Duration) {
+    package init(dimensions: Int, arms: Range<Int>, rate: ControlRate) {
         start = Array(repeating: 0, count: dimensions)
         goal = start
         self.arms = arms
-        self.tick = tick
+        self.rate = rate
     }
 
     /// What is left at rest: the goal is kept, the way begins at `pose`.
@@ -34,7 +34,7 @@ package struct MotionPlan: Sendable {
             seconds = max(seconds, 1.875 * distance / velocity)
             seconds = max(seconds, (5.7735 * distance / acceleration[dimension]).squareRoot())
         }
-        ticks = max(1, Int((seconds / Float(tick.seconds)).rounded(.up)))
+        ticks = max(1, Int((seconds * Float(rate.hertz)).rounded(.up)))
         index = 0
     }
 

@@ -14,7 +14,7 @@ package final class PlanBoard: Sendable {
 
     /// Future rows of the plan on the grid of a new observation.
     package struct Leftover: Sendable, Equatable {
-        /// One target per row; row `i` is in force at `t0 + ticksPerRow * (i + 1)`.
+        /// One target per row of the plan's grid from `t0` on.
         package var rows: [[Float]]
         /// How many of them will have been executed before an answer can arrive.
         package var frozen: Int
@@ -22,11 +22,11 @@ package final class PlanBoard: Sendable {
 
     private let copy: Mutex<Copy>
     private let dimensions: Int
-    private let ticksPerRow: Int64
+    package let grid: RowGrid
 
     package init(for configuration: ActionQueue.Configuration) {
         dimensions = configuration.dimensions
-        ticksPerRow = Int64(configuration.ticksPerRow)
+        grid = configuration.grid
         copy = Mutex(Copy(storage: Array(repeating: 0, count: ActionQueue.storageSize(configuration))))
     }
 
@@ -47,7 +47,7 @@ package final class PlanBoard: Sendable {
             var rows: [[Float]] = []
             let capacity = Int64(copy.storage.count / dimensions)
             for row in 0..<limit {
-                let tick = t0 + ticksPerRow * Int64(row + 1)
+                let tick = t0 + grid.tick(ofRow: row)
                 guard tick < copy.end, copy.end > copy.first else { break }
                 // Before the plan began the robot stood at its first target.
                 let known = max(tick, copy.first)
@@ -55,8 +55,7 @@ package final class PlanBoard: Sendable {
                 rows.append(Array(copy.storage[index..<index + dimensions]))
             }
             // The row that the robot is on its way to at the merge must not change either.
-            let frozen = Int((max(0, delay) + ticksPerRow - 1) / ticksPerRow)
-            return Leftover(rows: rows, frozen: min(frozen, rows.count))
+            return Leftover(rows: rows, frozen: min(grid.rows(begunWithin: delay), rows.count))
         }
     }
 }

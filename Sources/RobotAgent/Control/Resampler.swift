@@ -1,54 +1,80 @@
-import GrootCore
-
-/// Turns the sparse rows of a chunk (10 Hz) into control ticks (100 Hz) without storing the dense samples.
+/// Turns the sparse rows of a chunk into control ticks without storing the dense samples.
 ///
-/// `bridge` is the command that was in force at the tick the chunk was captured, one period before row
-/// 0; without it the samples start at row 0 itself. Arms are interpolated linearly. Claws are held: a
-/// row's value begins when the arm arrives at that row. The hold instants are spread evenly over the
-/// samples exactly as the scripts the policies were recorded with do it, so a bridged chunk holds the
-/// bridge's claw through sample 9 and the last row's claw occupies one sample.
+/// The sources are the `bridge`, the command in force at the tick the chunk was captured, one period before row 0, and then
+/// the rows. Arms follow the uniform cubic B-spline whose control points the sources are: velocity and acceleration are
+/// continuous, no joint leaves the range of its sources, and the acceleration is never more than the second difference of
+/// the sources asks for. At a row the curve is off by a sixth of that second difference (milliradians for a policy of ten
+/// rows a second); at the bridge and at the last row by nothing. Interpolating linearly instead turns every change of
+/// velocity into a jolt of one tick, ten times the acceleration.
+///
+/// Claws are held: a row's value begins when the arm arrives at that row. The hold instants are spread evenly over the
+/// samples exactly as the scripts the policies were recorded with do it, so the bridge's claw is held through the sample
+/// before row 0 and the last row's claw occupies one sample.
 package struct Resampler: Sendable {
+    /// Value of a sample as shares of four consecutive sources: the one before `lower`, `lower` and the two behind it.
+    /// The share of a source that does not exist is 0.
+    package struct Shares: Sendable, Equatable {
+        package var lower: Int
+        package var before: Float
+        package var at: Float
+        package var next: Float
+        package var after: Float
+    }
+
     /// Source rows, bridge included.
     private let sources: Int
-    private let ticksPerRow: Int
-    private let hasBridge: Bool
+    private let grid: RowGrid
+    /// Number of dense samples; sample `i` belongs to the tick `i + 1` after the capture.
+    package let count: Int
 
-    package init(rows: Int, ticksPerRow: Int, hasBridge: Bool) {
-        precondition(rows > 0 && ticksPerRow > 0, "a chunk has rows and a period")
-        self.sources = rows + (hasBridge ? 1 : 0)
-        self.ticksPerRow = ticksPerRow
-        self.hasBridge = hasBridge
+    package init(rows: Int, grid: RowGrid) {
+        precondition(rows > 0, "a chunk has rows")
+        self.sources = rows + 1
+        self.grid = grid
+        self.count = grid.ticks(of: rows)
     }
 
-    /// Number of dense samples: `rows * ticksPerRow` with a bridge, one period and a bit less without.
-    package var count: Int {
-        let spans = (sources - 1) * ticksPerRow
-        return hasBridge ? spans : spans + 1
+    package func shares(of index: Int) -> Shares {
+        let position = grid.position(of: index + 1)
+        let lower = min(position.whole, sources - 2)
+        let t = position.whole > lower ? 1 : position.fraction
+        let rest = 1 - t
+        var shares = Shares(
+            lower: lower,
+            before: rest * rest * rest / 6,
+            at: (t * t * (3 * t - 6) + 4) / 6,
+            next: (rest * rest * (3 * rest - 6) + 4) / 6,
+            after: t * t * t / 6
+        )
+        // Beyond both ends the curve goes on straight, so that it passes through the first and the last source.
+        if lower == 0 {
+            shares.at += 2 * shares.before
+            shares.next -= shares.before
+            shares.before = 0
+        }
+        if lower == sources - 2 {
+            shares.next += 2 * shares.after
+            shares.at -= shares.after
+            shares.after = 0
+        }
+        return shares
     }
 
-    /// Where sample `index` lies between two source rows: `lower` counts the bridge as source 0.
-    package func position(of index: Int) -> (lower: Int, fraction: Float) {
-        let step = hasBridge ? index + 1 : index
-        let lower = min(step / ticksPerRow, max(0, sources - 2))
-        return (lower, Float(step - lower * ticksPerRow) / Float(ticksPerRow))
-    }
-
-    /// Source row whose claw value sample `index` holds.
+    /// Source whose claw value sample `index` holds; 0 is the bridge.
     package func heldSource(of index: Int) -> Int {
-        guard hasBridge else { return index / ticksPerRow }
         guard count > 1 else { return sources - 1 }
         return index * (sources - 1) / (count - 1)
     }
 
     /// Dense samples of one dimension; for tests and plots, the control loop samples in place.
-    package func samples(_ rows: [Float], bridge: Float?, held: Bool) -> [Float] {
-        precondition((bridge != nil) == hasBridge, "the bridge was announced otherwise")
-        let source = (bridge.map { [$0] } ?? []) + rows
+    package func samples(_ rows: [Float], bridge: Float, held: Bool) -> [Float] {
+        let source = [bridge] + rows
         return (0..<count).map { index in
             if held { return source[heldSource(of: index)] }
-            let (lower, fraction) = position(of: index)
-            guard lower + 1 < source.count else { return source[lower] }
-            return source[lower] + (source[lower + 1] - source[lower]) * fraction
+            let shares = shares(of: index)
+            func value(_ place: Int) -> Float { source.indices.contains(place) ? source[place] : 0 }
+            return shares.before * value(shares.lower - 1) + shares.at * value(shares.lower)
+                + shares.next * value(shares.lower + 1) + shares.after * value(shares.lower + 2)
         }
     }
 }

@@ -26,7 +26,7 @@ extension SessionMachine {
     func obstacle(_ inputs: ControlInputs, elapsed: Int) -> HoldReason? {
         let limits = configuration.limits
         // First: who slept heard nothing either, and says by it nothing about how long the robot was silent.
-        if configuration.tick * elapsed > limits.jump { return .clockJump }
+        if rate.duration(of: elapsed) > limits.jump { return .clockJump }
         let isStale = inputs.stateAge.map { $0 > limits.staleState } ?? true
         return HoldReason.obstacle(inputs.interlocks, isStateStale: isStale)
     }
@@ -135,7 +135,7 @@ extension SessionMachine {
         }
         guard hasAction else { return hold(missing(inputs), .episode, at: tick, elapsed, inputs) }
         if isPlanAged, let age = queue.planAge(at: tick),
-            configuration.tick * Int(age) > configuration.limits.staleAction
+            rate.duration(of: Int(age)) > configuration.limits.staleAction
         {
             return hold(.staleAction, .episode, at: tick, elapsed, inputs)
         }

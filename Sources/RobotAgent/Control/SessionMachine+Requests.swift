@@ -69,7 +69,7 @@ extension SessionMachine {
         default: return
         }
         guard anchored(at: tick, inputs) else { return }
-        queue.tune(aggregate: tuning.aggregate, blendTicks: tuning.blendTicks)
+        queue.tune(aggregate: tuning.aggregate, blendTicks: rate.ticks(covering: tuning.blend))
         gate.velocityCap = min(tuning.maximumVelocity ?? .infinity, configuration.maximumVelocity ?? .infinity)
         gate.halted()
         counters = EpisodeCounters()
@@ -84,7 +84,7 @@ extension SessionMachine {
         var report = MergeReport(
             id: arrival.id,
             result: nil,
-            runwayAtArrival: configuration.tick * Int(queue.runwayTicks)
+            runwayAtArrival: rate.duration(of: Int(queue.runwayTicks))
         )
         guard wantsChunks else {
             report.refusal = .noEpisode
@@ -128,8 +128,8 @@ extension SessionMachine {
         if obstacle(inputs, elapsed: 1) != nil { return .noEpisode }
         if let observed = arrival.observedTick, observed < freshFrom { return .observedBefore }
         let chunk = arrival.chunk
-        let passed = Int((tick - 1 - anchor) / Int64(configuration.queue.ticksPerRow))
-        let row = min(max(0, passed), chunk.rows - 1)
+        let passed = configuration.queue.grid.rows(dueWithin: tick - 1 - anchor)
+        let row = min(passed, chunk.rows - 1)
         let fault = gate.firstActionArrived(
             { chunk.rows > 0 && $0 < chunk.dimensions ? chunk[row, $0] : .nan },
             measured: inputs.isMeasured ? inputs.measured : gate.output

@@ -9,8 +9,6 @@ package struct SessionMachine: Sendable {
     package struct Configuration: Sendable {
         package var queue: ActionQueue.Configuration
         package var limits: SafetyGate.Limits
-        /// Time between two control cycles.
-        package var tick: Duration
         /// Arm joints at home, rad.
         package var home: [Float]
         /// rad/s.
@@ -28,13 +26,11 @@ package struct SessionMachine: Sendable {
         package init(
             queue: ActionQueue.Configuration,
             limits: SafetyGate.Limits,
-            tick: Duration,
             home: [Float],
             homingVelocity: Float
         ) {
             self.queue = queue
             self.limits = limits
-            self.tick = tick
             self.home = home
             self.homingVelocity = homingVelocity
         }
@@ -132,19 +128,21 @@ package struct SessionMachine: Sendable {
     package init(_ configuration: Configuration) {
         let zero = [Float](repeating: 0, count: configuration.queue.dimensions)
         let limits = configuration.limits
+        let rate = configuration.queue.grid.rate
         self.configuration = configuration
         queue = ActionQueue(configuration: configuration.queue, startingAt: 0, pose: zero)
-        gate = SafetyGate(limits: limits, tick: configuration.tick, frozen: configuration.frozen)
-        clock = HoldClock(limits: limits, tick: configuration.tick)
-        watch = FollowingWatch(limits: limits, tick: configuration.tick)
-        plan = MotionPlan(dimensions: zero.count, arms: limits.arms, tick: configuration.tick)
+        gate = SafetyGate(limits: limits, tick: rate.tick, frozen: configuration.frozen)
+        clock = HoldClock(limits: limits, tick: rate.tick)
+        watch = FollowingWatch(limits: limits, tick: rate.tick)
+        plan = MotionPlan(dimensions: zero.count, arms: limits.arms, rate: rate)
         latch = configuration.latch.map { ClawLatch($0, claws: configuration.queue.claws.count) }
         target = zero
     }
 
     /// The command to publish this tick: arms rad, claws 0 to 100.
     package var command: [Float] { gate.output }
-    package var tick: Duration { configuration.tick }
+    /// Of the control loop, as the rows of chunks are laid on it.
+    package var rate: ControlRate { configuration.queue.grid.rate }
     package var arms: Range<Int> { configuration.limits.arms }
 
     package var phase: SessionPhase {
@@ -170,7 +168,7 @@ package struct SessionMachine: Sendable {
             phase: phase,
             tick: tick,
             runwayTicks: queue.runwayTicks,
-            runway: configuration.tick * Int(queue.runwayTicks),
+            runway: rate.duration(of: Int(queue.runwayTicks)),
             counters: counters,
             completedMove: completedMove,
             hold: hold,

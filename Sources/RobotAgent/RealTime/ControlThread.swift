@@ -4,14 +4,14 @@ package import GrootCore
 package import Logging
 package import Synchronization
 
-/// Turns instants into control ticks and back: tick `k` is due at `epoch + k * tick`.
+/// Turns instants into control ticks and back: tick `k` is due `k` ticks after `epoch`.
 package struct ControlClock: Sendable {
     package let epoch: MonotonicInstant
     package let tick: Duration
 
-    package init(epoch: MonotonicInstant, tick: Duration) {
+    package init(epoch: MonotonicInstant, rate: ControlRate) {
         self.epoch = epoch
-        self.tick = tick
+        self.tick = rate.tick
     }
 
     /// The tick nearest to `instant`.
@@ -32,7 +32,7 @@ package struct TickTrace: Sendable {
     package var isPublishing: Bool
 }
 
-/// The control thread: absolute deadlines, first-in-first-out scheduling when the system grants it.
+/// The control thread: absolute deadlines at the profile's rate, first-in-first-out scheduling when the system grants it.
 ///
 /// Owns `SessionMachine`. Talks to the rest of the process only through `orders`, `requests`, `merges`, `status`, `board`
 /// and `traces`. `publish` writes the command to the robot's sockets on this thread, so that nothing else has to be
@@ -46,7 +46,7 @@ package final class ControlThread: Sendable {
 
     /// Requests that wait for the next tick.
     package static let requestCapacity = 64
-    /// Ticks whose trace waits to be read: ten seconds.
+    /// Ticks whose trace waits to be read: a second at the fastest rate, ten at 100 Hz.
     package static let traceCapacity = 1000
     package static let name = "groot-control"
 
@@ -76,7 +76,7 @@ package final class ControlThread: Sendable {
         sense: @escaping Sense,
         publish: @escaping Publish
     ) {
-        self.clock = ControlClock(epoch: .now(), tick: machine.tick)
+        self.clock = ControlClock(epoch: .now(), rate: machine.rate)
         self.initial = machine
         self.orders = orders
         self.settings = settings

@@ -193,11 +193,8 @@ extension RobotProfile {
     fileprivate var ranges: [String: (bounds: ClosedRange<Double>, isAngle: Bool)] {
         var ranges: [String: (bounds: ClosedRange<Double>, isAngle: Bool)] = [:]
         let joints = zip(arm.minimumRad, arm.maximumRad).map { (Double($0)...Double($1), true) }
-        let arms = ActionComponent.leftArm.names + ActionComponent.rightArm.names
-        let claws =
-            ActionComponent.leftClaw.names + ActionComponent.rightClaw.names + StateComponent.claws.names
-        for (name, range) in zip(arms, joints) { ranges[name] = range }
-        for (name, range) in zip(StateComponent.joints.names, joints) { ranges[name] = range }
+        let claws = hands.map { "\($0)_claw_position" } + StateComponent.claws.names(of: self)
+        for (name, range) in zip(jointNames(armJoints), joints) { ranges[name] = range }
         for name in claws { ranges[name] = (0...100, false) }
         return ranges
     }

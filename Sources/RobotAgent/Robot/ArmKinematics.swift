@@ -1,8 +1,8 @@
 import Foundation
 
-/// Where the hand of one seven-joint arm is, and which joints bring it there. Pure.
+/// Where the hand of one arm is, and which joints bring it there. Pure.
 ///
-/// The hand is the frame of the seventh joint, in the torso's frame: metres, x forward, y left, z up.
+/// The hand is the frame of the last joint, in the torso's frame: metres, x forward, y left, z up.
 package struct ArmKinematics: Sendable {
     /// The arm from the torso to the hand. A joint turns about an axis of its own frame.
     package struct Chain: Sendable, Codable, Equatable {
@@ -22,7 +22,8 @@ package struct ArmKinematics: Sendable {
         package var originsM: [[Double]]
         package var axes: [Axis]
 
-        var isComplete: Bool { originsM.count == 7 && axes.count == 7 && originsM.allSatisfy { $0.count == 3 } }
+        var joints: Int { axes.count }
+        var isComplete: Bool { originsM.count == joints && originsM.allSatisfy { $0.count == 3 } }
     }
 
     /// A rotation matrix by columns.
@@ -107,9 +108,9 @@ package struct ArmKinematics: Sendable {
     private let chain: Chain
     private let limits: [ClosedRange<Double>]
 
-    /// - Parameter limits: of the seven joints, rad.
+    /// - Parameter limits: of the joints, rad.
     package init(_ chain: Chain, limits: [ClosedRange<Double>]) {
-        precondition(chain.isComplete && limits.count == 7, "an arm has seven joints")
+        precondition(chain.isComplete && limits.count == chain.joints, "each joint has a limit")
         self.chain = chain
         self.limits = limits
     }
@@ -126,7 +127,7 @@ package struct ArmKinematics: Sendable {
             }
             let step = leastSquares(frames(angles), away.vector, angles)
             let scale = min(1, Self.largestStep / max(step.map(abs).max() ?? 0, 1e-12))
-            for joint in 0..<7 {
+            for joint in angles.indices {
                 angles[joint] = min(
                     max(angles[joint] + step[joint] * scale, limits[joint].lowerBound),
                     limits[joint].upperBound
@@ -167,11 +168,11 @@ package struct ArmKinematics: Sendable {
 
     /// One step of damped least squares; joints that would leave their limits take no part.
     private func leastSquares(_ frames: Frames, _ error: [Double], _ angles: [Double]) -> [Double] {
-        var isFree = [Bool](repeating: true, count: 7)
-        var step = [Double](repeating: 0, count: 7)
-        // Each round may free the step of one more joint; the arm has seven.
-        for _ in 0..<7 {
-            let columns = (0..<7).map { joint -> [Double] in
+        var isFree = [Bool](repeating: true, count: chain.joints)
+        var step = [Double](repeating: 0, count: chain.joints)
+        // Each round may free the step of one more joint.
+        for _ in 0..<chain.joints {
+            let columns = (0..<chain.joints).map { joint -> [Double] in
                 guard isFree[joint] else { return [Double](repeating: 0, count: 6) }
                 let axis = frames.axes[joint]
                 let lever = Rotation.cross(axis, frames.hand.position - frames.origins[joint])
@@ -184,7 +185,7 @@ package struct ArmKinematics: Sendable {
             }
             let weights = Self.solve(&matrix, error)
             step = columns.map { column in (0..<6).reduce(0) { $0 + column[$1] * weights[$1] } }
-            let stuck = (0..<7).filter { joint in
+            let stuck = (0..<chain.joints).filter { joint in
                 isFree[joint]
                     && (step[joint] < 0 && angles[joint] <= limits[joint].lowerBound
                         || step[joint] > 0 && angles[joint] >= limits[joint].upperBound)

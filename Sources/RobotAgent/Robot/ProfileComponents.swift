@@ -10,12 +10,12 @@ package enum StateComponent: String, Sendable, Codable, CaseIterable {
     case leftPose = "Left_eef"
     case rightPose = "Right_eef"
 
-    /// Names of the dimensions, in order.
-    package var names: [String] {
+    /// Names of the dimensions on a robot, in order.
+    package func names(of profile: RobotProfile) -> [String] {
         switch self {
-        case .joints: (1...14).map { "arm_joint_\($0)" }
+        case .joints: profile.jointNames(profile.armJoints)
         case .imu: ["lin_acc_x", "lin_acc_y", "lin_acc_z", "ang_vel_x", "ang_vel_y", "ang_vel_z"]
-        case .claws: ["left_claw_state", "right_claw_state"]
+        case .claws: profile.hands.map { "\($0)_claw_state" }
         // Spelled so in every data set.
         case .body: ["com_z_position", "com_pitch_eular"]
         case .leftPose: HandNames.of("left")
@@ -43,10 +43,11 @@ package enum ActionComponent: String, Sendable, Codable, CaseIterable {
     case leftPose = "Left_eef"
     case rightPose = "Right_eef"
 
-    package var names: [String] {
+    /// Names of the dimensions on a robot, in order.
+    package func names(of profile: RobotProfile) -> [String] {
         switch self {
-        case .leftArm: (1...7).map { "arm_joint_\($0)" }
-        case .rightArm: (8...14).map { "arm_joint_\($0)" }
+        case .leftArm: profile.jointNames(profile.leftJoints)
+        case .rightArm: profile.jointNames(profile.rightJoints)
         case .leftClaw: ["left_claw_position"]
         case .rightClaw: ["right_claw_position"]
         case .height: ["cmd_pose_z"]
@@ -74,14 +75,23 @@ extension RobotProfile {
     /// Positions of base height and pitch in a biped's whole-body state.
     static let bodyIndices = [8, 10]
 
+    /// The left arm's joints among `armJoints`; they come first.
+    package var leftJoints: Range<Int> { 0..<min(max(0, arm.leftJoints ?? jointIndices.count / 2), jointIndices.count) }
+    package var rightJoints: Range<Int> { leftJoints.upperBound..<jointIndices.count }
+    /// The arms that the robot has; each has a claw.
+    package var hands: [String] { (leftJoints.isEmpty ? [] : ["left"]) + (rightJoints.isEmpty ? [] : ["right"]) }
+
+    /// Names of joints as policies of this family use them, counted through both arms from 1.
+    func jointNames(_ joints: Range<Int>) -> [String] { joints.map { "arm_joint_\($0 + 1)" } }
+
     /// Everything the robot can measure, by name.
-    package var stateNames: [String] { stateComponents.flatMap(\.names) }
+    package var stateNames: [String] { stateComponents.flatMap { $0.names(of: self) } }
     /// Everything the robot can be told, by name.
-    package var actionNames: [String] { actionComponents.flatMap(\.names) }
+    package var actionNames: [String] { actionComponents.flatMap { $0.names(of: self) } }
 
     package func source(of name: String) -> StateSource? {
         for component in stateComponents {
-            guard let index = component.names.firstIndex(of: name) else { continue }
+            guard let index = component.names(of: self).firstIndex(of: name) else { continue }
             switch component {
             case .joints: return .joint(index)
             case .claws: return .claw(index)
@@ -106,9 +116,14 @@ extension RobotProfile {
         case .angularVelocity(let index): return element(observation.extras[.angularVelocity], index)
         case .body(let index): return element(observation.extras[.body], index)
         case .leftPose(let index):
-            return element(kinematics?.left.pose(of: Array(observation.state.prefix(7))).values, index)
+            return element(kinematics?.left.pose(of: Array(observation.state.prefix(leftJoints.count))).values, index)
         case .rightPose(let index):
-            return element(kinematics?.right.pose(of: Array(observation.state.dropFirst(7).prefix(7))).values, index)
+            return element(
+                kinematics?.right.pose(
+                    of: Array(observation.state.dropFirst(leftJoints.count).prefix(rightJoints.count))
+                ).values,
+                index
+            )
         case nil: return nil
         }
     }
@@ -134,12 +149,11 @@ extension RobotProfile {
         }
     }
 
-    /// Names of the control loop's dimensions for a policy: 14 arm joints, 2 claws, then the base when it commands it.
+    /// Names of the control loop's dimensions for a policy: arm joints, claws, then the base when it commands it.
     package func controlNames(for policyActions: [String]) -> [String] {
-        let arms = ActionComponent.leftArm.names + ActionComponent.rightArm.names
-        let claws = ActionComponent.leftClaw.names + ActionComponent.rightClaw.names
-        let base = ActionComponent.height.names + ActionComponent.pitch.names
-        return arms + claws + (base.contains(where: policyActions.contains) ? base : [])
+        let claws = hands.map { "\($0)_claw_position" }
+        let base = ActionComponent.height.names(of: self) + ActionComponent.pitch.names(of: self)
+        return jointNames(armJoints) + claws + (base.contains(where: policyActions.contains) ? base : [])
     }
 
     /// Both arms, when the profile knows how they are built.
@@ -147,24 +161,29 @@ extension RobotProfile {
         guard let chains = arm.chains else { return nil }
         let limits = zip(arm.minimumRad, arm.maximumRad).map { Double($0)...Double($1) }
         return (
-            ArmKinematics(chains.left, limits: Array(limits[0..<7])),
-            ArmKinematics(chains.right, limits: Array(limits[7..<14]))
+            ArmKinematics(chains.left, limits: Array(limits[leftJoints])),
+            ArmKinematics(chains.right, limits: Array(limits[rightJoints]))
         )
     }
 
     /// Whether a policy commands where the hands are to be instead of joints.
     package func commandsPoses(_ policyActions: [String]) -> Bool {
-        (ActionComponent.leftPose.names + ActionComponent.rightPose.names).contains(where: policyActions.contains)
+        (HandNames.of("left") + HandNames.of("right")).contains(where: policyActions.contains)
     }
 
     /// What is wrong with the components; part of `problems`.
     var componentProblems: [String] {
         var problems: [String] = []
         if !stateComponents.contains(.joints) { problems.append("state_components lacks J_q") }
-        for arm in [ActionComponent.leftArm, .rightArm] where !actionComponents.contains(arm) {
-            problems.append("action_components lacks \(arm.rawValue)")
+        for (arm, joints) in [(ActionComponent.leftArm, leftJoints), (.rightArm, rightJoints)]
+        where actionComponents.contains(arm) == joints.isEmpty {
+            problems.append(
+                joints.isEmpty
+                    ? "action_components has \(arm.rawValue), but that arm has no joint"
+                    : "action_components lacks \(arm.rawValue)"
+            )
         }
-        if actionComponents.contains(.leftClaw) != actionComponents.contains(.rightClaw) {
+        if hands.count == 2, actionComponents.contains(.leftClaw) != actionComponents.contains(.rightClaw) {
             problems.append("action_components has one claw; the other would not be commanded")
         }
         if stateComponents.contains(.imu), topics.angularVelocity == nil || topics.linearAcceleration == nil {
@@ -184,13 +203,25 @@ extension RobotProfile {
             stateComponents.contains { [.leftPose, .rightPose].contains($0) }
             || actionComponents.contains { [.leftPose, .rightPose].contains($0) }
         if poses, arm.chains == nil { problems.append("the components have hand poses, arm.chains is missing") }
-        if let chains = arm.chains, !chains.left.isComplete || !chains.right.isComplete {
-            problems.append("arm.chains: each arm needs seven origins_m of three metres and seven axes")
+        if let chains = arm.chains {
+            for (side, chain, joints) in [("left", chains.left, leftJoints), ("right", chains.right, rightJoints)]
+            where !chain.isComplete || chain.joints != joints.count {
+                problems.append(
+                    "arm.chains.\(side): the arm needs \(joints.count) origins_m of three metres and \(joints.count) axes"
+                )
+            }
         }
         if actionComponents.contains(.leftPose) != actionComponents.contains(.rightPose) {
             problems.append("action_components has the pose of one hand only")
         }
-        if jointIndices.count != 14 { problems.append("joint_indices has \(jointIndices.count) entries, expected 14") }
+        if let left = arm.leftJoints, !(0...jointIndices.count).contains(left) {
+            problems.append("arm.left_joints is \(left), joint_indices has \(jointIndices.count) entries")
+        }
+        if claw.stateIndices.count != hands.count {
+            problems.append(
+                "claw.state_indices has \(claw.stateIndices.count) entries, the robot has \(hands.count) arms"
+            )
+        }
         return problems
     }
 }

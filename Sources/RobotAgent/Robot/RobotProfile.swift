@@ -19,9 +19,11 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var baseCommand: String?
     }
 
-    /// The arms, left 1 to 7 then right 1 to 7.
+    /// The arms, left joints then right joints.
     package struct Arm: Sendable, Codable, Equatable {
         package var commandNames: [String]
+        /// Joints of the left arm, which come first; half of them when the file does not say.
+        package var leftJoints: Int?
         package var minimumRad: [Float]
         package var maximumRad: [Float]
         package var maximumVelocityRadS: [Float]
@@ -159,19 +161,23 @@ package struct RobotProfile: Sendable, Codable, Equatable {
     package var limits: Limits
     package var simulator: SimulatorExtras?
 
-    /// Time between two commands.
-    package var controlPeriod: Duration { .nanoseconds(1_000_000_000 / Int64(controlRateHz)) }
     package var armJoints: Range<Int> { 0..<jointIndices.count }
     package var claws: Range<Int> { jointIndices.count..<jointIndices.count + claw.stateIndices.count }
+
+    /// The rate at which the arms are commanded.
+    package var rate: ControlRate { ControlRate(hertz: controlRateHz) }
 
     /// What does not fit together; empty for a usable profile.
     package var problems: [String] {
         var problems: [String] = []
         let joints = jointIndices.count
-        if controlRateHz != 100 { problems.append("control_rate_hz must be 100") }
-        if joints == 0 || claw.stateIndices.count != 2 {
-            problems.append("joint_indices or claw.state_indices is incomplete")
+        if !ControlRate.range.contains(controlRateHz) {
+            problems.append(
+                "control_rate_hz is \(controlRateHz), expected \(ControlRate.range.lowerBound) to "
+                    + "\(ControlRate.range.upperBound)"
+            )
         }
+        if joints == 0 { problems.append("joint_indices is empty") }
         let lists: [(String, Int)] = [
             ("arm.command_names", arm.commandNames.count), ("arm.minimum_rad", arm.minimumRad.count),
             ("arm.maximum_rad", arm.maximumRad.count), ("arm.home_rad", arm.homeRad.count),

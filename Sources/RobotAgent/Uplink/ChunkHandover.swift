@@ -72,7 +72,8 @@ struct ChunkHandover: Sendable {
                 ChunkArrival(
                     id: id,
                     chunk: chunk,
-                    capturedTick: isSync ? nil : capturedTick + Int64(shape.start * shape.ticksPerRow),
+                    capturedTick: isSync
+                        ? nil : capturedTick + (shape.start == 0 ? 0 : control.board.grid.tick(ofRow: shape.start - 1)),
                     observedTick: capturedTick
                 )
             )

@@ -99,7 +99,7 @@ package final class EpisodeUplink: Sendable {
         var planner = RequestPlanner(
             mode: configuration.mode,
             threshold: configuration.threshold,
-            chunkSize: configuration.shape.rows(of: configuration.chunkSize),
+            chunk: policy.actionPeriod * configuration.shape.rows(of: configuration.chunkSize),
             latencies: memory.current.ask
         )
         var lastCapture = start
@@ -291,7 +291,7 @@ package final class EpisodeUplink: Sendable {
         // Silence is to be noticed, and asked about again, while the arms are still held.
         let limit = min(configuration.requestTimeout, .milliseconds(Int64(env.profile.limits.holdMs * 0.75)))
         guard configuration.mode != .sync else { return limit }
-        let motion = Duration.milliseconds(100) * configuration.shape.rows(of: configuration.chunkSize)
+        let motion = policy.actionPeriod * configuration.shape.rows(of: configuration.chunkSize)
         let useful = motion - (now - observation.capturedAt)
         return min(limit, max(useful, .milliseconds(100)))
     }

@@ -14,7 +14,7 @@ package final class GatewayClient: FleetReporting {
     private let links: [GatewayLink]
     private let choice: Mutex<GatewayChoice>
     /// The profile's name, once it is known: which robot that is may be found out from the robot itself.
-    private let robotClass = Mutex<String?>(nil)
+    private let traits = Mutex<(robotClass: String?, rowTime: Duration?)>((nil, nil))
     private let logger: Logger
 
     /// - Parameter tls: whom to believe; nil speaks cleartext.
@@ -49,8 +49,8 @@ package final class GatewayClient: FleetReporting {
     }
 
     /// Requests say from now on what kind of robot asks, for the gateway's metrics.
-    package func identify(profile: String) {
-        robotClass.withLock { $0 = profile }
+    package func identify(profile: String, rowTime: Duration) {
+        traits.withLock { $0 = (profile, rowTime) }
     }
 
     /// - Parameters:
@@ -63,9 +63,9 @@ package final class GatewayClient: FleetReporting {
         hedge: Duration? = nil
     ) async throws -> Answer {
         guard let hedge, hedge < timeout else {
-            let kind = robotClass.withLock { $0 }
+            let (kind, rowTime) = traits.withLock { $0 }
             return try await calling {
-                try await $0.infer(request, runway: runway, timeout: timeout, robotClass: kind)
+                try await $0.infer(request, runway: runway, timeout: timeout, robotClass: kind, rowTime: rowTime)
             }
         }
         return try await hedged(request, runway: runway, timeout: timeout, after: hedge)
@@ -83,14 +83,20 @@ package final class GatewayClient: FleetReporting {
             case due
         }
         let first = choice.withLock { $0.current }
-        let kind = robotClass.withLock { $0 }
+        let (kind, rowTime) = traits.withLock { $0 }
         return try await withThrowingTaskGroup(of: Event.self) { group in
             func send(_ index: Int, runway: Duration, timeout: Duration) {
                 group.addTask { [self] in
                     do {
                         return .answered(
                             try await on(index) {
-                                try await $0.infer(request, runway: runway, timeout: timeout, robotClass: kind)
+                                try await $0.infer(
+                                    request,
+                                    runway: runway,
+                                    timeout: timeout,
+                                    robotClass: kind,
+                                    rowTime: rowTime
+                                )
                             }
                         )
                     } catch {

@@ -86,11 +86,13 @@ package struct GatewayLink: Sendable {
     /// - Parameters:
     ///   - runway: motion time left at sending; never negative on the wire.
     ///   - robotClass: by which the gateway counts and times requests: the profile's name.
+    ///   - rowTime: time between two rows as the robot executes them.
     package func infer(
         _ request: Groot_V1_InferRequest,
         runway: Duration,
         timeout: Duration,
-        robotClass: String? = nil
+        robotClass: String? = nil,
+        rowTime: Duration? = nil
     ) async throws -> Answer {
         var options = CallOptions.defaults
         options.timeout = timeout
@@ -99,7 +101,9 @@ package struct GatewayLink: Sendable {
         metadata.addString("\(max(0, Int64(runway.milliseconds)))", forKey: MetadataKey.runway)
         metadata.addString("\(request.observationIndex)", forKey: MetadataKey.observation)
         metadata.addString(request.requestID, forKey: MetadataKey.requestID)
-        metadata.addString("\(Int64(PolicyMatch.rowPeriod.milliseconds))", forKey: MetadataKey.actionPeriod)
+        if let rowTime {
+            metadata.addString("\(max(1, Int64(rowTime.milliseconds.rounded())))", forKey: MetadataKey.actionPeriod)
+        }
         if let robotClass { metadata.addString(robotClass, forKey: MetadataKey.robotClass) }
         return try await Groot_V1_Inference.Client(wrapping: client)
             .infer(request, metadata: metadata, options: options) { response in

@@ -7,23 +7,24 @@ import GrootCore
 /// Each row starts the search at the joints of the row before it, so that an arm with one joint more than it needs
 /// stays in one posture. A pose out of reach refuses the whole chunk: a hand that stops short of a box grips air.
 struct HandPoses: Sendable {
-    private let arms: [(kinematics: ArmKinematics, poses: [String], joints: [String])]
+    private let arms: [(kinematics: ArmKinematics, poses: [String], joints: [String], range: Range<Int>)]
 
     /// Nil for a policy that commands joints.
     init?(policy: PolicyDescription, profile: RobotProfile) {
         guard profile.commandsPoses(policy.actionNames), let kinematics = profile.kinematics else { return nil }
         arms = [
-            (kinematics.left, ActionComponent.leftPose.names, ActionComponent.leftArm.names),
-            (kinematics.right, ActionComponent.rightPose.names, ActionComponent.rightArm.names),
+            (kinematics.left, HandNames.of("left"), profile.jointNames(profile.leftJoints), profile.leftJoints),
+            (kinematics.right, HandNames.of("right"), profile.jointNames(profile.rightJoints), profile.rightJoints),
         ]
     }
 
-    /// - Parameter measured: joints at the observation, left 1 to 7, right 1 to 7.
+    /// - Parameter measured: joints at the observation, left arm, then right arm.
     func joints(_ answer: Groot_V1_InferResponse, from measured: [Float]) throws -> Groot_V1_InferResponse {
         let names = answer.actionNames
         let width = names.count
         let rows = Int(answer.rows)
-        guard rows > 0, answer.values.count == rows * width, measured.count >= 14 else {
+        guard rows > 0, answer.values.count == rows * width, measured.count >= (arms.last?.range.upperBound ?? 0)
+        else {
             throw RPCError(code: .dataLoss, message: "\(rows) rows in \(answer.values.count) values")
         }
         let columns = try arms.map { arm in
@@ -35,7 +36,7 @@ struct HandPoses: Sendable {
             }
         }
         let others = names.indices.filter { index in !columns.contains { $0.contains(index) } }
-        var seeds = [Array(measured[0..<7]), Array(measured[7..<14])]
+        var seeds = arms.map { Array(measured[$0.range]) }
         var result = answer
         result.actionNames = arms.flatMap(\.joints) + others.map { names[$0] }
         result.values = []

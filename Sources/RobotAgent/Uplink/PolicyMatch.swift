@@ -2,9 +2,6 @@ package import GrootCore
 
 /// Checks by name that a checkpoint and a robot belong together; both lists go into the message.
 package enum PolicyMatch {
-    /// Time between two rows of a chunk as this agent executes them.
-    package static let rowPeriod = Duration.milliseconds(100)
-
     /// The policy that the run uses.
     ///
     /// - Parameter checkpoint: selector of the user; nil when the workers serve exactly one.
@@ -43,6 +40,12 @@ package enum PolicyMatch {
         var found = problems(policy: policy, profile: profile, task: task)
         if profile.controlNames(for: policy.actionNames) != profile.controlNames(for: current.actionNames) {
             found.append("action: checkpoint \(policy.checkpoint) commands other joints than \(current.checkpoint)")
+        }
+        if policy.actionPeriod != current.actionPeriod {
+            found.append(
+                "action period: the rows of checkpoint \(policy.checkpoint) are \(policy.actionPeriod.milliseconds) ms apart, "
+                    + "this run plans with the \(current.actionPeriod.milliseconds) ms of \(current.checkpoint)"
+            )
         }
         if policy.chunkSize > current.chunkSize {
             found.append(
@@ -84,9 +87,9 @@ package enum PolicyMatch {
             )
         }
         compare("state", policy.stateNames, profile.stateNames)
-        let claws = ActionComponent.leftClaw.names + ActionComponent.rightClaw.names
-        let joints = ActionComponent.leftArm.names + ActionComponent.rightArm.names
-        let poses = ActionComponent.leftPose.names + ActionComponent.rightPose.names
+        let claws = profile.hands.map { "\($0)_claw_position" }
+        let joints = profile.jointNames(profile.armJoints)
+        let poses = profile.hands.flatMap(HandNames.of)
         let commandsPoses = profile.commandsPoses(policy.actionNames)
         let arms = commandsPoses ? poses : joints
         if commandsPoses, joints.contains(where: policy.actionNames.contains) {
@@ -105,10 +108,12 @@ package enum PolicyMatch {
                     + "robot \(profile.name) has [\(profile.cameras.map(\.key).joined(separator: ", "))]"
             )
         }
-        if policy.actionPeriod != rowPeriod {
+        let rows = RowGrid.rowsPerSecond
+        let perSecond = 1 / policy.actionPeriod.seconds
+        if !(Double(rows.lowerBound)...Double(rows.upperBound)).contains((perSecond * 1000).rounded() / 1000) {
             problems.append(
-                "action period: \(policy.actionPeriod.milliseconds) ms, this agent executes chunks of"
-                    + " \(Int(rowPeriod.milliseconds)) ms rows"
+                "action period: checkpoint \(policy.checkpoint) has \(perSecond) rows a second, this agent executes "
+                    + "\(rows.lowerBound) to \(rows.upperBound)"
             )
         }
         let bytes = task.utf8.count

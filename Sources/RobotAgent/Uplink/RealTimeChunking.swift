@@ -26,7 +26,7 @@ enum RealTimeChunking {
         order: [String]
     ) -> Groot_V1_ActionPrefix? {
         let delay = delay ?? initialDelay
-        let ticks = Int64((delay.milliseconds / 10).rounded(.up))
+        let ticks = Int64(board.grid.rate.ticks(covering: delay))
         let leftover = board.leftover(capturedAt: tick, delay: ticks, limit: policy.chunkSize)
         let rows = leftover.rows.prefix(leftover.frozen + overlap)
         guard !rows.isEmpty else { return nil }

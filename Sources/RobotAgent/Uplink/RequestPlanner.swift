@@ -49,16 +49,18 @@ package struct RequestPlanner: Sendable {
     private var notBefore: MonotonicInstant?
     private var askedAt: MonotonicInstant?
 
-    /// - Parameter latencies: what earlier episodes measured, for the adaptive threshold.
+    /// - Parameters:
+    ///   - chunk: motion time of the rows that a chunk executes.
+    ///   - latencies: what earlier episodes measured, for the adaptive threshold.
     package init(
         mode: Mode,
         threshold: Threshold,
-        chunkSize: Int,
+        chunk: Duration,
         latencies: DecayingPercentile = DecayingPercentile()
     ) {
         self.mode = mode
         self.threshold = threshold
-        self.chunk = .milliseconds(100) * chunkSize
+        self.chunk = chunk
         self.latencies = latencies
     }
 

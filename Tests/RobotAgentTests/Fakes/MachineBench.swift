@@ -33,7 +33,6 @@ struct MachineBench {
         return SessionMachine.Configuration(
             queue: .init(dimensions: 3, claws: 2..<3, maximumRows: 16, aggregate: .latestOnly, blendTicks: 1),
             limits: limits,
-            tick: .milliseconds(10),
             home: home,
             homingVelocity: 0.4
         )
