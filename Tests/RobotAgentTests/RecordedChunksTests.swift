@@ -101,7 +101,6 @@ struct RecordedChunksTests {
         for episode in try recording().episodes {
             let counters = try play(episode, latency: .milliseconds(latency))
             #expect(counters.ticks > 400)
-            print("MEASURED seed \(episode.seed) latency \(latency) share \(share(counters)) \(counters.accelerationLimited) \(counters.velocityLimited) \(counters.positionLimited)")
             #expect(share(counters) < 0.05, "seed \(episode.seed), \(latency) ms: \(counters)")
         }
     }
@@ -111,7 +110,6 @@ struct RecordedChunksTests {
     func everyControlRateIsAsGentle(hertz: Int) throws {
         for episode in try recording().episodes {
             let counters = try play(episode, latency: .milliseconds(200), hertz: hertz)
-            print("MEASURED seed \(episode.seed) hertz \(hertz) share \(share(counters))")
             #expect(counters.ticks > 4 * UInt64(hertz))
             #expect(share(counters) < 0.05, "seed \(episode.seed), \(hertz) Hz: \(counters)")
         }
@@ -124,7 +122,6 @@ struct RecordedChunksTests {
         tuning.aggregate = .latestOnly
         let episode = try #require(try recording().episodes.first)
         let counters = try play(episode, latency: .milliseconds(250), tuning: tuning)
-        print("MEASURED without \(share(counters))")
-        #expect(share(counters) > 0.05)
+        #expect(share(counters) > 0.1)
     }
 }

@@ -27,6 +27,28 @@ struct ResamplerTests {
         #expect(claws == first + Array(repeating: 50, count: 19) + [0])
     }
 
+    /// Until half of its rest before the last row nothing changes; from there it goes on slower and slower, to the last row.
+    @Test(arguments: [2, 10, 30, 80], [10, 30, 100])
+    func theEndComesToRest(restTicks: Int, rowsPerSecond: Int) {
+        let grid = grid(rowsPerSecond: rowsPerSecond)
+        let rows = rowsPerSecond
+        let line = (1...rows).map { Float($0) / Float(rows) }
+        let sharp = Resampler(rows: rows, grid: grid)
+        let gentle = Resampler(rows: rows, grid: grid, restTicks: restTicks)
+        #expect(gentle.count == sharp.count + restTicks / 2)
+        let path = gentle.samples(line, bridge: 0, held: false)
+        let steps = zip([0] + path, path).map { $1 - $0 }
+        let begin = sharp.count - restTicks / 2
+        for (index, step) in steps.enumerated() {
+            let left = index < begin ? 1 : (Float(gentle.count - index) - 0.5) / Float(restTicks)
+            #expect(abs(step - 0.01 * left) < 2e-5, "sample \(index)")
+        }
+        #expect(abs((path.last ?? 0) - 1) < 1e-5)
+        let held = (0..<sharp.count).map(gentle.heldSource)
+        #expect(held == (0..<sharp.count).map(sharp.heldSource), "claws do not wait for the arms to rest")
+        #expect((sharp.count..<gentle.count).allSatisfy { gentle.heldSource(of: $0) == rows })
+    }
+
     @Test func oneRowIsAStraightLine() {
         let arms = Resampler(rows: 1, grid: grid()).samples([1], bridge: 0, held: false)
         #expect(zip(arms, 1...10).allSatisfy { abs($0 - Float($1) / 10) < 1e-6 })

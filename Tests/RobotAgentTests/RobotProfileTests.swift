@@ -74,6 +74,7 @@ struct RobotProfileTests {
         profile.arm.maximumAccelerationRadS2 = kept.map { profile.arm.maximumAccelerationRadS2[$0] }
         let hands = (left > 0 ? ["left"] : []) + (right > 0 ? ["right"] : [])
         profile.claw.stateIndices = Array(hands.indices)
+        profile.claw.commandNames = hands
         profile.actionComponents = [
             left > 0 ? .leftArm : nil, right > 0 ? .rightArm : nil, left > 0 ? .leftClaw : nil,
             right > 0 ? .rightClaw : nil,

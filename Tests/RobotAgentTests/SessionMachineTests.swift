@@ -382,7 +382,8 @@ struct SessionMachineTests {
         bench.run(until: .holding)
         bench.run(10)
         #expect(try bench.chunk(0.3, ago: 5, id: 2)?.result == .applied(staleRows: 0))
-        #expect(bench.status.runwayTicks == 160)
+        // Sixteen rows, the last five ticks of which take ten: it ends at rest.
+        #expect(bench.status.runwayTicks == 165)
         // Starved only after the capture: the robot moved on meanwhile, the clock counts.
         bench.run(until: .holding)
         #expect(try bench.chunk(0.1, ago: 40, id: 3)?.result == .applied(staleRows: 4))

@@ -62,7 +62,7 @@ struct RobotSession: Sendable {
             env: env,
             control: control,
             names: profile.arm.commandNames,
-            frozen: configuration.frozenArm?.dimensions ?? [],
+            frozen: configuration.frozenArm?.dimensions(of: profile) ?? [],
             logger: logger
         )
         let result: Result<ProcessExit, any Error>

@@ -23,6 +23,8 @@ package struct ActionQueue: Sendable {
         package var aggregate: AggregateFunction
         /// Ticks over which a new chunk takes over from the plan in force; at least 1.
         package var blendTicks: Int
+        /// Ticks over which a plan that nothing follows comes to rest.
+        package var restTicks = 0
 
         package init(
             dimensions: Int,
@@ -88,7 +90,8 @@ package struct ActionQueue: Sendable {
 
     /// Values in the ring: twice the longest chunk, for the plan ahead and what was commanded.
     package static func storageSize(_ configuration: Configuration) -> Int {
-        2 * configuration.grid.ticks(of: configuration.maximumRows + 2) * configuration.dimensions
+        2 * (configuration.grid.ticks(of: configuration.maximumRows + 2) + configuration.restTicks)
+            * configuration.dimensions
     }
 
     /// Copies the ring into a buffer of `storageSize`; a tick's values lie at `tick % capacity`.
@@ -152,9 +155,9 @@ package struct ActionQueue: Sendable {
             chunk.period == configuration.period
         else { return .malformed }
         if let newestCapture, captured <= newestCapture { return .outOfOrder }
-        let resampler = Resampler(rows: rows, grid: configuration.grid)
+        let resampler = Resampler(rows: rows, grid: configuration.grid, restTicks: configuration.restTicks)
         let newEnd = t0 + Int64(resampler.count) + 1
-        guard newEnd > nextTick else { return .stale }
+        guard t0 + Int64(resampler.rowTicks) + 1 > nextTick else { return .stale }
         guard newEnd - nextTick <= capacity / 2 else { return .malformed }
 
         let start = max(nextTick, t0 + 1)
@@ -205,6 +208,17 @@ package struct ActionQueue: Sendable {
         guard (nextTick..<max(nextTick, endTick)).contains(tick) else { return nil }
         let base = slot(tick)
         return Array(storage[base..<base + configuration.dimensions])
+    }
+
+    /// Where the plan has a joint `ticks` behind the last tick that was taken, between two ticks too; its end holds.
+    package func ahead(_ ticks: Float, dimension: Int) -> Float {
+        let whole = Int64(ticks)
+        let last = endTick - 1
+        let from = nextTick - 1 + whole
+        guard from >= historyStart, last >= historyStart else { return command[dimension] }
+        let lower = storage[slot(min(from, last)) + dimension]
+        let upper = storage[slot(min(from + 1, last)) + dimension]
+        return lower + (upper - lower) * (ticks - Float(whole))
     }
 
     /// Largest change of an arm joint's velocity within the three ticks from `tick` on, in units per second.

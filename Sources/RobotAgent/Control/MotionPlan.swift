@@ -46,12 +46,21 @@ package struct MotionPlan: Sendable {
 
     /// Writes the target of the tick that `index` has come to into `target`.
     package func sample(into target: inout [Float]) {
-        let time = Float(index) / Float(ticks)
-        let share = time * time * time * (10 + time * (6 * time - 15))
+        let share = share(at: Float(index))
         for dimension in target.indices {
             target[dimension] =
                 arms.contains(dimension)
                 ? start[dimension] + (goal[dimension] - start[dimension]) * share : goal[dimension]
         }
+    }
+
+    /// Where an arm joint is `ticks` behind the one that `index` has come to, between two ticks too.
+    package func ahead(_ ticks: Float, dimension: Int) -> Float {
+        start[dimension] + (goal[dimension] - start[dimension]) * share(at: Float(index) + ticks)
+    }
+
+    private func share(at index: Float) -> Float {
+        let time = min(1, index / Float(ticks))
+        return time * time * time * (10 + time * (6 * time - 15))
     }
 }

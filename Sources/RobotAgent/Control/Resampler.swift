@@ -7,6 +7,9 @@
 /// rows a second); at the bridge and at the last row by nothing. Interpolating linearly instead turns every change of
 /// velocity into a jolt of one tick, ten times the acceleration.
 ///
+/// The end comes to rest: the last `restTicks / 2` ticks of the curve take `restTicks`, slower and slower, so that arms which
+/// no further chunk comes for neither pass the last row nor stop in one tick.
+///
 /// Claws are held: a row's value begins when the arm arrives at that row. The hold instants are spread evenly over the
 /// samples exactly as the scripts the policies were recorded with do it, so the bridge's claw is held through the sample
 /// before row 0 and the last row's claw occupies one sample.
@@ -24,18 +27,31 @@ package struct Resampler: Sendable {
     /// Source rows, bridge included.
     private let sources: Int
     private let grid: RowGrid
+    /// Ticks from the capture to the last row.
+    package let rowTicks: Int
+    private let restTicks: Int
     /// Number of dense samples; sample `i` belongs to the tick `i + 1` after the capture.
-    package let count: Int
+    package var count: Int { rowTicks + restTicks / 2 }
 
-    package init(rows: Int, grid: RowGrid) {
+    /// - Parameter restTicks: ticks over which the end comes to rest; 0 ends in full motion.
+    package init(rows: Int, grid: RowGrid, restTicks: Int = 0) {
         precondition(rows > 0, "a chunk has rows")
         self.sources = rows + 1
         self.grid = grid
-        self.count = grid.ticks(of: rows)
+        rowTicks = grid.ticks(of: rows)
+        self.restTicks = min(restTicks / 2, rowTicks) * 2
+    }
+
+    /// Where sample `index` lies on the curve, in rows.
+    private func position(of index: Int) -> (whole: Int, fraction: Float) {
+        let slowing = index + 1 - (rowTicks - restTicks / 2)
+        guard slowing > 0, restTicks > 0 else { return grid.position(of: index + 1) }
+        let behind = Float(restTicks - slowing)
+        return grid.position(of: Float(rowTicks) - behind * behind / Float(2 * restTicks))
     }
 
     package func shares(of index: Int) -> Shares {
-        let position = grid.position(of: index + 1)
+        let position = position(of: index)
         let lower = min(position.whole, sources - 2)
         let t = position.whole > lower ? 1 : position.fraction
         let rest = 1 - t
@@ -62,8 +78,8 @@ package struct Resampler: Sendable {
 
     /// Source whose claw value sample `index` holds; 0 is the bridge.
     package func heldSource(of index: Int) -> Int {
-        guard count > 1 else { return sources - 1 }
-        return index * (sources - 1) / (count - 1)
+        guard rowTicks > 1 else { return sources - 1 }
+        return min(index, rowTicks - 1) * (sources - 1) / (rowTicks - 1)
     }
 
     /// Dense samples of one dimension; for tests and plots, the control loop samples in place.

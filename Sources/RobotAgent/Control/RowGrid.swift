@@ -37,4 +37,11 @@ package struct RowGrid: Sendable, Equatable {
         let time = Int64(ticks) * tick
         return (Int(time / period), Float(time % period) / Float(period))
     }
+
+    /// The same between two ticks.
+    func position(of ticks: Float) -> (whole: Int, fraction: Float) {
+        let rows = Double(ticks) * Double(tick) / Double(period)
+        let whole = rows.rounded(.down)
+        return (Int(whole), Float(rows - whole))
+    }
 }

@@ -3,6 +3,8 @@ import GrootCore
 extension SafetyGate {
     /// What a profile allows. Arms in rad, rad/s, rad/s²; claws 0 to 100.
     package struct Limits: Sendable {
+        package static let defaultStaleAction = Duration.seconds(3)
+
         /// One entry per dimension of a target, arms, claws and what else the robot has.
         package var minimum: [Float]
         package var maximum: [Float]
@@ -53,7 +55,7 @@ extension SafetyGate {
             linkHold: Duration? = nil,
             workersHold: Duration? = nil,
             staleState: Duration = .milliseconds(250),
-            staleAction: Duration = .milliseconds(3000),
+            staleAction: Duration = defaultStaleAction,
             jump: Duration = .milliseconds(200),
             stop: Duration = .milliseconds(300)
         ) {
@@ -71,6 +73,15 @@ extension SafetyGate {
             self.staleAction = staleAction
             self.jump = jump
             self.stop = stop
+        }
+
+        /// How long the arms need to come to rest from their highest speed, but no longer than a stop takes.
+        package var rest: Duration {
+            var seconds: Float = 0
+            for index in arms where acceleration[index].isFinite && velocity[index].isFinite {
+                seconds = max(seconds, velocity[index] / acceleration[index])
+            }
+            return min(.seconds(Double(seconds)), stop)
         }
     }
 

@@ -123,16 +123,24 @@ package struct SafetyGate: Sendable {
     /// A deceleration begins.
     package mutating func brakeBegan() { brakeTicks = isMoving ? stopTicks : 0 }
 
+    /// Share of the speed before it that a deceleration has after the next cycle, 1 to 0.
+    package func brakeSpeed(elapsed: Int) -> Float { Float(max(0, brakeTicks - elapsed)) / Float(stopTicks) }
+
     /// One cycle of a deceleration, claws as they are.
     ///
+    /// - Parameter path: steps of the arms on the way that they slow down on; nil slows down in a straight line.
     /// - Returns: true once the arms stand; they then stand here, not at the last target.
-    package mutating func braked(elapsed: Int) -> Bool {
+    package mutating func braked(elapsed: Int, along path: [Float]? = nil) -> Bool {
         let left = max(0, brakeTicks - elapsed)
         // The speed falls in a line from what it was.
         let share = brakeTicks > 0 ? Float(left) / Float(brakeTicks) : 0
         brakeTicks = left
         for index in limits.arms where !isFrozen[index] {
-            step[index] = left > 0 ? step[index] * share : 0
+            if left > 0, let path {
+                step[index] = limitedStep(index, to: path[index])
+            } else {
+                step[index] = left > 0 ? step[index] * share : 0
+            }
             let next = min(max(output[index] + step[index], limits.minimum[index]), limits.maximum[index])
             output[index] = next
         }
@@ -145,6 +153,14 @@ package struct SafetyGate: Sendable {
 // MARK: Within the limits
 
 extension SafetyGate {
+    private func limitedStep(_ index: Int, to wanted: Float) -> Float {
+        let seconds = Float(tick.seconds)
+        let reach = min(limits.velocity[index], velocityCap) * seconds
+        let change = limits.acceleration[index] * seconds * seconds
+        let reachable = min(max(wanted, step[index] - change), step[index] + change)
+        return min(max(reachable, -reach), reach)
+    }
+
     /// Moves one dimension by one cycle of `ticks` ticks.
     ///
     /// Follows exactly when the limits allow it. After a limit has held it back it catches up no faster than

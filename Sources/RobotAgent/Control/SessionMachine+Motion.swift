@@ -79,7 +79,7 @@ extension SessionMachine {
             gate.yielded(to: inputs.measured, elapsed: elapsed)
             yieldTicks -= elapsed
             if yieldTicks <= 0 || isAt(inputs.measured) { arrived(rest, at: tick, inputs) }
-        } else if gate.braked(elapsed: elapsed) {
+        } else if slowed(elapsed) {
             arrived(rest, at: tick, inputs)
         }
         return stream == .open

@@ -84,7 +84,7 @@ extension SessionMachine {
         var report = MergeReport(
             id: arrival.id,
             result: nil,
-            runwayAtArrival: rate.duration(of: Int(queue.runwayTicks))
+            runwayAtArrival: runway(at: tick)
         )
         guard wantsChunks else {
             report.refusal = .noEpisode

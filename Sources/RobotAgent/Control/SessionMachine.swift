@@ -105,6 +105,7 @@ package struct SessionMachine: Sendable {
     var clock: HoldClock
     var watch: FollowingWatch
     var plan: MotionPlan
+    var slowing: Slowing?
     var latch: ClawLatch?
     var counters = EpisodeCounters()
     var completedMove: UInt64 = 0
@@ -130,7 +131,9 @@ package struct SessionMachine: Sendable {
         let limits = configuration.limits
         let rate = configuration.queue.grid.rate
         self.configuration = configuration
-        queue = ActionQueue(configuration: configuration.queue, startingAt: 0, pose: zero)
+        var chunks = configuration.queue
+        chunks.restTicks = rate.ticks(covering: limits.rest)
+        queue = ActionQueue(configuration: chunks, startingAt: 0, pose: zero)
         gate = SafetyGate(limits: limits, tick: rate.tick, frozen: configuration.frozen)
         clock = HoldClock(limits: limits, tick: rate.tick)
         watch = FollowingWatch(limits: limits, tick: rate.tick)
@@ -168,7 +171,7 @@ package struct SessionMachine: Sendable {
             phase: phase,
             tick: tick,
             runwayTicks: queue.runwayTicks,
-            runway: rate.duration(of: Int(queue.runwayTicks)),
+            runway: runway(at: tick),
             counters: counters,
             completedMove: completedMove,
             hold: hold,
@@ -179,6 +182,13 @@ package struct SessionMachine: Sendable {
             wantsChunks: wantsChunks,
             yields: yields
         )
+    }
+
+    /// Motion that may still be executed: until the plan ends, or rests on an observation that is too old.
+    func runway(at tick: Int64) -> Duration {
+        let left = rate.duration(of: Int(queue.runwayTicks))
+        guard isPlanAged, let age = queue.planAge(at: tick) else { return left }
+        return min(left, configuration.limits.staleAction - rate.duration(of: Int(age)))
     }
 
     /// Whether a chunk would be executed.
@@ -211,6 +221,7 @@ extension SessionMachine {
         case .stopping: state = .stopping(next)
         default:
             guard stream == .open, gate.isMoving else { return arrived(next, at: tick, inputs) }
+            slowing = way.map { Slowing(way: $0) }
             gate.brakeBegan()
             state = .stopping(next)
         }

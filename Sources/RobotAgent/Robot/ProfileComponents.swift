@@ -217,10 +217,10 @@ extension RobotProfile {
         if let left = arm.leftJoints, !(0...jointIndices.count).contains(left) {
             problems.append("arm.left_joints is \(left), joint_indices has \(jointIndices.count) entries")
         }
-        if claw.stateIndices.count != hands.count {
-            problems.append(
-                "claw.state_indices has \(claw.stateIndices.count) entries, the robot has \(hands.count) arms"
-            )
+        for (key, count) in [
+            ("state_indices", claw.stateIndices.count), ("command_names", claw.commandNames.count),
+        ] where count != hands.count {
+            problems.append("claw.\(key) has \(count) entries, the robot has \(hands.count) arms")
         }
         return problems
     }

@@ -99,7 +99,11 @@ package final class EpisodeUplink: Sendable {
         var planner = RequestPlanner(
             mode: configuration.mode,
             threshold: configuration.threshold,
-            chunk: policy.actionPeriod * configuration.shape.rows(of: configuration.chunkSize),
+            chunk: min(
+                policy.actionPeriod * configuration.shape.rows(of: configuration.chunkSize),
+                // What is older is not executed, however many rows are left.
+                .milliseconds(Int64(env.profile.limits.staleActionMs))
+            ),
             latencies: memory.current.ask
         )
         var lastCapture = start

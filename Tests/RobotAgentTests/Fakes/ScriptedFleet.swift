@@ -24,6 +24,27 @@ final class ScriptedFleet: Sendable {
         var requests: [Groot_V1_InferRequest] = []
         var home: [Float]?
         var claw: @Sendable (_ inference: Int) -> Float = { _ in 0 }
+        var policy = Policy()
+        var answers: [Answer] = []
+    }
+
+    /// What the policy is like; its rows are relative to the state that was sent.
+    struct Policy: Sendable {
+        var rowsPerSecond = 10
+        var rows = 16
+        /// From the question to the answer.
+        var latency = Duration.zero
+        /// Of every arm joint from the state, rad, by number of the inference, counted from 1, and row.
+        var displacement: @Sendable (_ inference: Int, _ row: Int) -> Float = { 0.01 * Float($1 % 4) }
+
+        var period: Duration { .nanoseconds(Int64((1e9 / Double(rowsPerSecond)).rounded())) }
+    }
+
+    /// An answer that left.
+    struct Answer: Sendable {
+        var inference: Int
+        var request: Groot_V1_InferRequest
+        var at: MonotonicInstant
     }
 
     /// What inference suffers from.
@@ -79,6 +100,14 @@ final class ScriptedFleet: Sendable {
     var home: [Float]? {
         get { state.withLock { $0.home } }
         set { state.withLock { $0.home = newValue } }
+    }
+    var policy: Policy {
+        get { state.withLock { $0.policy } }
+        set { state.withLock { $0.policy = newValue } }
+    }
+    var answers: [Answer] {
+        get { state.withLock { $0.answers } }
+        set { state.withLock { $0.answers = newValue } }
     }
     /// Command of both claws by number of the inference, counted from 1.
     var claw: @Sendable (Int) -> Float {
@@ -195,8 +224,8 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
                     images: profile.cameras.map { .init(key: $0.key, width: 8, height: 8) },
                     stateNames: profile.stateNames,
                     actionNames: profile.actionNames,
-                    chunkSize: 16,
-                    actionPeriod: .milliseconds(100),
+                    chunkSize: fleet.policy.rows,
+                    actionPeriod: fleet.policy.period,
                     supportsPrefix: fleet.supportsPrefix,
                     maxTaskBytes: 96
                 )
@@ -218,23 +247,28 @@ struct ScriptedInferenceService: Groot_V1_Inference.SimpleServiceProtocol {
             request.stateValues.count == 16, request.noiseSeed != 0
         else { throw RPCError(code: .invalidArgument, message: "unexpected observation") }
         let profile = try ProfileCatalog.load("simulator")
+        let (policy, inference) = (fleet.policy, fleet.inferences)
+        if policy.latency > .zero { try await Task.sleep(for: policy.latency) }
         var response = Groot_V1_InferResponse()
         response.requestID = request.requestID
         response.worker = "w-scripted"
         response.checkpoint = "groot-mini"
         response.checkpointSha256 = "00"
-        response.rows = 16
+        response.rows = UInt32(policy.rows)
         response.actionNames = profile.actionNames
-        response.actionPeriodNs = 100_000_000
+        response.actionPeriodNs = policy.period.nanoseconds.magnitude
         response.batchSize = 1
         let offset = fleet.offset
-        let claw = fleet.claw(fleet.inferences)
+        let claw = fleet.claw(inference)
         let base = fleet.home.map { $0 + [0, 0] } ?? request.stateValues
-        for row in 0..<16 {
+        for row in 0..<policy.rows {
             for (index, value) in base.enumerated() {
-                response.values.append(index < 14 ? value + offset + 0.01 * Float(row % 4) : claw)
+                response.values.append(
+                    index < 14 ? value + offset + policy.displacement(inference, row) : claw
+                )
             }
         }
+        fleet.answers.append(ScriptedFleet.Answer(inference: inference, request: request, at: .now()))
         return response
     }
 }

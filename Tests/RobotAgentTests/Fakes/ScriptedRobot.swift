@@ -23,6 +23,7 @@ final class ScriptedRobot: Sendable {
         var areJointsDead = false
         var isHeadCameraDead = false
         var history: [[Double]] = []
+        var times: [MonotonicInstant] = []
     }
 
     private let node: ROSNode
@@ -44,8 +45,8 @@ final class ScriptedRobot: Sendable {
         chest = try await node.advertise("/chest_cam/color/image_raw", as: ROSImage.self, queue: 2)
         outcome = try await node.advertise("/groot_sim/outcome", as: StdString.self, latched: true)
         try await offerServices()
-        _ = try await node.subscribe("/kuavo_arm_traj", to: JointState.self) { [weak self] message, _ in
-            self?.commanded(message.position.map { $0 * .pi / 180 })
+        _ = try await node.subscribe("/kuavo_arm_traj", to: JointState.self) { [weak self] message, receipt in
+            self?.commanded(message.position.map { $0 * .pi / 180 }, at: receipt.receivedAt)
         }
         _ = try await node.subscribe("/leju_claw_command", to: LejuClawCommand.self) { [weak self] message, _ in
             self?.state.withLock { $0.claws = message.data.position }
@@ -61,6 +62,8 @@ final class ScriptedRobot: Sendable {
     }
     /// Every arm command with the claws as they were commanded last, since the last reset of the scene.
     var history: [[Double]] { state.withLock { $0.history } }
+    /// When they came.
+    var times: [MonotonicInstant] { state.withLock { $0.times } }
     var areJointsDead: Bool {
         get { state.withLock { $0.areJointsDead } }
         set { state.withLock { $0.areJointsDead = newValue } }
@@ -113,7 +116,7 @@ final class ScriptedRobot: Sendable {
         await node.shutdown()
     }
 
-    private func commanded(_ target: [Double]) {
+    private func commanded(_ target: [Double], at instant: MonotonicInstant) {
         let report: StdString? = state.withLock { state in
             guard state.isExternal, target.count == 14 else { return nil }
             if let last = state.lastCommand {
@@ -121,6 +124,7 @@ final class ScriptedRobot: Sendable {
             }
             state.lastCommand = target
             state.history.append(target + state.claws)
+            state.times.append(instant)
             state.pose = target
             state.commands += 1
             guard state.episode > 0, state.commands == state.successAfter else { return nil }
@@ -152,6 +156,7 @@ final class ScriptedRobot: Sendable {
                 $0.commands = 0
                 $0.lastCommand = nil
                 $0.history = []
+                $0.times = []
             }
             return GrootSimResetResponse(success: true, message: "")
         }
