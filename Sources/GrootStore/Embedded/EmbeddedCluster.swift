@@ -86,8 +86,9 @@ package final class EmbeddedCluster: Sendable {
     /// - Throws: `toolsMissing`, `stateDirectory` or `clusterFailed` when there is no way to go on.
     package func run() async throws(StoreError) {
         let tools = try await PostgresTools.find()
-        try await prepareDirectory(tools)
+        // Also when it fails: the next try must not find the lock of this one.
         defer { lock.withLock { $0 = nil } }
+        try await prepareDirectory(tools)
         if try await processes.stopLeftovers() {
             logger.info(
                 "shut down the database server of an earlier gateway",

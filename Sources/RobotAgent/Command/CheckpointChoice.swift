@@ -21,15 +21,32 @@ struct CheckpointChoice: Sendable {
             return (try PolicyMatch.select(wanted, among: served), nil)
         } catch let error as RPCError where error.code == .notFound {
             // The gateway's sentence lists what all workers serve.
-            guard let wanted, let path else { throw AgentError(.mismatch, error.message) }
+            guard let wanted, path != nil else { throw AgentError(.mismatch, error.message) }
             let served = try await gateway.describe(timeout: .seconds(2))
-            guard let only = try? PolicyMatch.select(nil, among: served) else {
-                throw AgentError(.mismatch, error.message)
-            }
-            return (
-                only,
-                "--ckpt-path \(path): no worker serves \"\(wanted)\"; \(only.checkpoint), which they have loaded, is used"
+            guard let only = only(of: served, insteadOf: wanted) else { throw AgentError(.mismatch, error.message) }
+            return only
+        } catch let error as RPCError where error.code == .deadlineExceeded && wanted != nil {
+            // No worker that is reached serves it, and one that is not may: the gateway lets the request wait.
+            guard let wanted else { throw error }
+            let served = try await gateway.describe(timeout: .seconds(2))
+            if let only = only(of: served, insteadOf: wanted) { return only }
+            let names = served.map(\.checkpoint).joined(separator: ", ")
+            throw AgentError(
+                .unavailable,
+                "no worker that is up serves \"\(wanted)\"; served are: \(names). One that is not up may: see its log"
             )
         }
+    }
+
+    private func only(
+        of served: [PolicyDescription],
+        insteadOf wanted: String
+    ) -> (policy: PolicyDescription, substitution: String?)? {
+        // What cannot be decided is no substitute.
+        guard let path, let only = try? PolicyMatch.select(nil, among: served) else { return nil }
+        return (
+            only,
+            "--ckpt-path \(path): no worker serves \"\(wanted)\"; \(only.checkpoint), which they have loaded, is used"
+        )
     }
 }
