@@ -43,6 +43,9 @@ bench-delay: build ## Success with network delay for async, sync, rtc (EPISODES=
 	@python3 scripts/bench_delay.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(MODES),--modes $(MODES)) \
 		$(if $(DELAYS),--delays $(DELAYS)) $(if $(THRESHOLD),--threshold $(THRESHOLD)) $(if $(OPTIONS),--options="$(OPTIONS)") $(if $(RESUME),--resume)
 
+bench-link-cut: build ## Episodes whose link is cut in mid-motion, and how each ends (EPISODES=20 CUTS=5,15,40)
+	@python3 scripts/bench_link_cut.py $(if $(EPISODES),--episodes $(EPISODES)) $(if $(CUTS),--cuts $(CUTS))
+
 bench-settings: build ## What each setting of docs/operations/tuning.md does, one change at a time (EPISODES=6 per setting)
 	@python3 scripts/bench_settings.py $(if $(EPISODES),--episodes $(EPISODES))
 
@@ -84,4 +87,4 @@ package: setup ## A .deb per role in .state/packages: gateway, worker, agent, si
 clean: ## Remove build products and local state
 	@rm -rf .build .state
 
-.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-settings bench-gateway bench-store bench-worker bench-gpu chaos fuzz test lint format train generate clean package
+.PHONY: help setup build demo demo-stop evaluate bench-agent compare bench-images bench-delay bench-link-cut bench-settings bench-gateway bench-store bench-worker bench-gpu chaos fuzz test lint format train generate clean package

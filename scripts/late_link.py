@@ -1,12 +1,15 @@
-"""A slow and lossy link between the robots and the gateway, for `bench_delay.py`: two ways to make one.
+"""A slow, lossy or cut link between the robots and the gateway, for the benchmarks: three ways to make one.
 
-`Netem` is the real thing: robot cells and agents live in a network namespace, joined to the gateway by a veth pair with
-`tc netem` at both ends. TCP itself then feels delay and loss. It needs root and a kernel with sch_netem.
+`Wire` is a cable that can be cut: robot cells and agents live in a network namespace, joined to the gateway by a veth pair whose
+far end goes down. Packets vanish, nobody is told, and TCP itself has to find out. It needs root.
+
+`Netem` is a wire with `tc netem` at both ends: TCP feels delay and loss. It needs a kernel with sch_netem besides.
 
 `Relay` stands in where that is missing: a TCP relay on the loopback interface. Bytes leave half a round trip after they
 came, in order. Loss is drawn per segment of 1448 bytes; a lost segment with three or more behind it in its burst costs one
 round trip (fast retransmission), else 200 ms and a round trip (retransmission time-out), and holds up what is behind
-it. Congestion windows are not modelled: the relay is kinder than netem to large observations.
+it. Congestion windows are not modelled: the relay is kinder than netem to large observations. While it is cut, what was sent
+waits and new connections get no answer.
 """
 
 from __future__ import annotations
@@ -28,10 +31,10 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-class Netem:
+class Wire:
     """Owns a network namespace; `close` removes it with everything in it."""
 
-    name = "tc netem in a network namespace"
+    name = "a veth pair into a network namespace"
     prefix_length = 30
 
     def __init__(self) -> None:
@@ -48,7 +51,7 @@ class Netem:
             self.within("ip", "address", "add", f"{robot_host}/{self.prefix_length}", "dev", self.inside)
             self.within("ip", "link", "set", self.inside, "up")
             self.within("ip", "link", "set", "lo", "up")
-            self.set(0, 0)
+            self.joined()
         except BaseException:
             self.close()
             raise
@@ -64,11 +67,12 @@ class Netem:
     def within(self, *command: str) -> None:
         run(*self.wrapper, *command)
 
-    def set(self, delay: float, loss: float) -> None:
-        """`delay` is the round trip in seconds; each direction gets half of it and the whole loss."""
-        shape = ["netem", "delay", f"{delay * 500:.1f}ms", "loss", f"{loss * 100:g}%", "limit", "10000"]
-        run("tc", "qdisc", "replace", "dev", self.outside, "root", *shape)
-        self.within("tc", "qdisc", "replace", "dev", self.inside, "root", *shape)
+    def joined(self) -> None:
+        """Called once both ends are up."""
+
+    def cut(self, is_cut: bool) -> None:
+        """The robot's end stays up: it sends, and nothing arrives."""
+        run("ip", "link", "set", self.outside, "down" if is_cut else "up")
 
     def close(self) -> None:
         # The veth pair goes with the namespace.
@@ -76,10 +80,25 @@ class Netem:
             run("ip", "netns", "delete", self.namespace)
 
 
+class Netem(Wire):
+    """A wire that is late and loses packets."""
+
+    name = "tc netem in a network namespace"
+
+    def joined(self) -> None:
+        self.set(0, 0)
+
+    def set(self, delay: float, loss: float) -> None:
+        """`delay` is the round trip in seconds; each direction gets half of it and the whole loss."""
+        shape = ["netem", "delay", f"{delay * 500:.1f}ms", "loss", f"{loss * 100:g}%", "limit", "10000"]
+        run("tc", "qdisc", "replace", "dev", self.outside, "root", *shape)
+        self.within("tc", "qdisc", "replace", "dev", self.inside, "root", *shape)
+
+
 class Relay:
     """Passes connections on to the gateway, late. Owns an event loop in a thread of its own."""
 
-    name = "a TCP relay (this machine has no tc netem)"
+    name = "a TCP relay"
     wrapper: list[str] = []
 
     def __init__(self) -> None:
@@ -88,6 +107,8 @@ class Relay:
         self.delay = self.loss = 0.0
         self.random = random.Random(1)
         self.loop = asyncio.new_event_loop()
+        self.whole = asyncio.Event()
+        self.whole.set()
         started = threading.Event()
 
         def serve() -> None:
@@ -108,6 +129,9 @@ class Relay:
     def set(self, delay: float, loss: float) -> None:
         self.delay, self.loss = delay, loss
 
+    def cut(self, is_cut: bool) -> None:
+        self.loop.call_soon_threadsafe(self.whole.clear if is_cut else self.whole.set)
+
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
 
@@ -121,6 +145,7 @@ class Relay:
         return late
 
     async def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.whole.wait()
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -135,6 +160,7 @@ class Relay:
             while True:
                 due, block = await queue.get()
                 await asyncio.sleep(max(0, due - self.loop.time()))
+                await self.whole.wait()
                 if block is None:
                     break
                 writer.write(block)
@@ -154,7 +180,16 @@ class Relay:
 
 def open_link() -> Netem | Relay:
     """Netem where the machine allows it."""
+    return opened(Netem)
+
+
+def open_wire() -> Wire | Relay:
+    """A wire where the machine allows one."""
+    return opened(Wire)
+
+
+def opened(kind: type[Wire]) -> Wire | Relay:
     try:
-        return Netem()
+        return kind()
     except (OSError, subprocess.CalledProcessError):
         return Relay()

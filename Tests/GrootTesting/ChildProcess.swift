@@ -3,7 +3,8 @@ import Synchronization
 
 /// A real process under test: its output goes to a file, and it is killed when the owner lets go.
 ///
-/// Agents and simulators run without the privileges of root, as their units run them: what only root may do shows here.
+/// Agents and simulators run without the privileges of root, as their units run them, also behind a shell or a terminal: what
+/// only root may do shows here.
 package final class ChildProcess: Sendable {
     package let name: String
     /// Standard error, and standard output unless `captureOutput` was asked for.
@@ -57,7 +58,10 @@ package final class ChildProcess: Sendable {
     private static func unprivileged(_ executable: URL, _ arguments: [String]) -> (
         executable: URL, arguments: [String]
     ) {
-        guard ["groot-agent", "groot-sim"].contains(executable.lastPathComponent), getuid() == 0 else {
+        let names = ["/groot-agent", "/groot-sim"]
+        // Scripts for a shell name them somewhere inside.
+        let isRobotSide = ([executable.path] + arguments).contains { word in names.contains { word.contains($0) } }
+        guard isRobotSide, getuid() == 0 else {
             return (executable, arguments)
         }
         let rights = ["--inh-caps", "-all", "--bounding-set", kept, "--"]

@@ -7,11 +7,12 @@ import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import tempfile
 import unittest
 
-from common import BINARIES, ONNXRUNTIME, ROOT, free_ports, scratch
+from common import BINARIES, ONNXRUNTIME, ROOT, free_ports, scratch, unprivileged
 
 PAGE = ROOT / "docs/operations/exit-codes.md"
 SWIFT = ROOT / "Sources/GrootCore/Process/ProcessExit.swift"
@@ -32,6 +33,24 @@ def table():
         command, *codes = [cell.strip() for cell in line.split("|")[1:-1]]
         cells[command.strip("`")] = {fault: int(code) for fault, code in zip(faults, codes) if code != "-"}
     return cells
+
+
+def recording():
+    """An MCAP file with one joint message of a simulated robot: enough to be replayed."""
+    def text(words):
+        return struct.pack("<I", len(words)) + words.encode()
+
+    def record(kind, content):
+        return struct.pack("<BQ", kind, len(content)) + content
+
+    angles = struct.pack("<I20d", 20, *[0.1] * 20)
+    joints = struct.pack("<4I2I", 1, 5, 0, 0, 5, 0) + angles + struct.pack("<3I", 0, 0, 0) + struct.pack("<13d", *[0.0] * 13) + struct.pack("<4I", 0, 0, 0, 0)
+    return b"".join([
+        b"\x89MCAP0\r\n",
+        record(3, struct.pack("<H", 1) + text("kuavo_msgs/sensorsData") + text("ros1msg") + text("")),
+        record(4, struct.pack("<HH", 1, 1) + text("/sensors_data_raw") + text("ros1") + struct.pack("<I", 0)),
+        record(5, struct.pack("<HIQQ", 1, 1, 5_000_000_000, 5_000_000_000) + joints),
+    ])
 
 
 def recipes(taken, folder):
@@ -113,6 +132,7 @@ def recipes(taken, folder):
         "groot-agent replay": {
             "bad flag": ["--nonsense", f"{folder}/none.mcap {agent} --every 0"],
             "missing file": [f"{folder}/none.mcap {agent}", f"{folder}/wrong.json {agent}"],
+            "peer away": [f"{folder}/tape.mcap {agent}"],
         },
         "groot-sim run": {
             "bad flag": ["--nonsense", "--camera-rate 0", "--admin x:y --master-port 0"],
@@ -153,6 +173,7 @@ class ExitCodeTests(unittest.TestCase):
             listener.bind(("127.0.0.1", 0))
             listener.listen()
             pathlib.Path(folder, "wrong.json").write_text("nonsense")
+            pathlib.Path(folder, "tape.mcap").write_bytes(recording())
             run = recipes(listener.getsockname()[1], folder)
             cells = table()
             self.assertEqual({command: set(faults) for command, faults in cells.items()},
@@ -185,7 +206,7 @@ class ExitCodeTests(unittest.TestCase):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("GROOT_", "ROS_"))}
         try:
             ended = subprocess.run(
-                [BINARIES / executable, *words, *arguments.split()], cwd=folder, env=environment, timeout=90,
+                unprivileged([str(BINARIES / executable), *words, *arguments.split()]), cwd=folder, env=environment, timeout=90,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             )
             return ended.returncode, ended.stdout

@@ -197,8 +197,8 @@ struct SessionMachineTests {
 
     @Test func interlocksHoldAsLongAsTheyLast() throws {
         for interlock in [Interlocks.otherCommander, .nobodyListens, .doubledInput, .unusableInput] {
-            for phase in [SessionPhase.homing, .waiting, .following] {
-                var bench = MachineBench()
+            for phase in [SessionPhase.approaching, .homing, .waiting, .following] {
+                var bench = MachineBench.fit(for: phase)
                 try bench.enter(phase)
                 bench.inputs.interlocks = interlock
                 bench.run(MachineBench.stopTicks + 1)
@@ -216,7 +216,7 @@ struct SessionMachineTests {
                 #expect(bench.isPublishing)
                 if isQuiet { #expect(abs(bench.command[0] - (pose[0] + 0.2)) < 0.01, "from where it is") }
                 switch phase {
-                case .homing: bench.run(until: .standing)
+                case .approaching, .homing: bench.run(until: .standing)
                 case .waiting: #expect(bench.phase == .waiting)
                 default: #expect(bench.phase == .holding && bench.status.hold == .starved)
                 }
@@ -227,7 +227,7 @@ struct SessionMachineTests {
 
     @Test func aSupersededAgentSaysNothingMore() throws {
         for phase in SessionPhase.allCases where phase != .leaving && phase != .ended {
-            var bench = MachineBench()
+            var bench = MachineBench.fit(for: phase)
             try bench.enter(phase)
             bench.inputs.interlocks = .superseded
             bench.run()

@@ -34,7 +34,7 @@ struct SessionOrderTests {
 
     @Test(arguments: Cell.all)
     func anOrderDoesWhatTheTableSays(cell: Cell) throws {
-        var bench = MachineBench()
+        var bench = MachineBench.fit(for: cell.phase)
         try bench.enter(cell.phase)
         var undisturbed = bench
         let start = bench.command
@@ -75,7 +75,7 @@ struct SessionOrderTests {
 
     @Test func aSecondInterruptLeavesAtOnce() throws {
         for phase in SessionPhase.allCases where phase != .leaving && phase != .ended {
-            var bench = MachineBench()
+            var bench = MachineBench.fit(for: phase)
             try bench.enter(phase)
             bench.order(.interrupt)
             bench.run()

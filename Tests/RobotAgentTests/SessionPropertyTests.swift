@@ -20,6 +20,7 @@ struct SessionPropertyTests {
         var configuration = MachineBench.configuration()
         if Bool.random(using: &random) { configuration.limits.acceleration = [.infinity, .infinity, .infinity] }
         configuration.isAttended = Bool.random(using: &random)
+        if Bool.random(using: &random) { configuration.wayPoints = MachineBench.wayPoints }
         let isFrozen = Int.random(in: 0..<4, using: &random) == 0
         if isFrozen { configuration.frozen = [1] }
         var bench = MachineBench(
@@ -90,7 +91,7 @@ struct SessionPropertyTests {
                 frozenAt = command[1]
             }
             // After an order to stand nothing goes further than the slowest stop.
-            if let standing = mark, ![.homing, .following, .waiting, .holding].contains(bench.phase) {
+            if let standing = mark, ![.approaching, .homing, .following, .waiting, .holding].contains(bench.phase) {
                 if bench.machine.yields == bench.status.yields, !(bench.status.fault?.isElsewhere ?? false) {
                     for joint in 0..<2 where bench.isObedient {
                         #expect(

@@ -120,6 +120,67 @@ struct StopSerialTests {
         }
     }
 
+    enum Place: String, CaseIterable, Sendable {
+        case homing, episode, stopped
+        /// The episode is over, and its judge thinks for a minute.
+        case judging
+    }
+
+    /// SIGTERM and a first SIGINT decelerate (here within 1.5 s, so that it shows); a second SIGINT hands back at once, and
+    /// changes nothing once the arms stand.
+    @Test(.timeLimit(.minutes(2)), arguments: Place.allCases, [[SIGTERM], [SIGINT, SIGINT]])
+    func signalsHandBack(place: Place, signals: [Int32]) async throws {
+        let isHome = place == .episode || place == .judging
+        let judge = place == .judging ? "touch asked; sleep 60" : nil
+        try await withCell(.interrupt, away: isHome ? 0 : 0.7, stop: 1500, judge: judge) { cell, fleet in
+            if isHome {
+                try await eventually(within: .seconds(30), "the policy moves: \(cell.agent.lastLines(5))") {
+                    fleet.records.count { $0.status == "OK" } >= 2
+                }
+            } else {
+                try await moving(cell)
+            }
+            if place == .stopped {
+                try await cell.wish("stop")
+                try await eventually(within: .seconds(10), "they stand") {
+                    let rest = try cell.poses().suffix(50)
+                    return rest.count == 50 && rest.allSatisfy { $0 == rest.first }
+                }
+            }
+            if place == .judging {
+                try await eventually(within: .seconds(20), "the judge is asked: \(cell.agent.lastLines(5))") {
+                    FileManager.default.fileExists(atPath: cell.directory.url.appending(path: "asked").path)
+                }
+            }
+            var commands = try cell.poses().count
+            for (index, signal) in signals.enumerated() {
+                if index > 0 {
+                    // The first one is being obeyed.
+                    let first = commands
+                    try await eventually("it decelerates") {
+                        try cell.poses().count > first + 20 || cell.services() > 2 || cell.agent.exitCode != nil
+                    }
+                }
+                commands = try cell.poses().count
+                Foundation.kill(cell.agentNumber, signal)
+            }
+            try await eventually(within: .seconds(20), "the agent ends: \(cell.agent.lastLines(5))") {
+                cell.agent.exitCode != nil
+            }
+            #expect(cell.agent.exitCode == 0, "\(cell.agent.lastLines())")
+            #expect(try cell.services() == 4, "the arms are handed back")
+            let more = try cell.poses().count - commands
+            switch (place, signals.count) {
+            case (.stopped, _), (.judging, _): #expect(more < 60, "they stand already: \(more) more commands")
+            case (_, 2): #expect(more < 60, "at once: \(more) more commands")
+            default: #expect(more > 130, "1.5 s of deceleration: \(more) more commands")
+            }
+            if isHome { #expect(fleet.finished.map(\.outcome) == [place == .episode ? .aborted : .timeout]) }
+            let log = try cell.agent.logText()
+            #expect(!log.contains(#""level":"error""#), "a clean exit logs no error: \(log.suffix(800))")
+        }
+    }
+
     /// An encoder in degrees, or one that is far outside of what the arm can do: nothing is published.
     @Test(.timeLimit(.minutes(1)))
     func noMotionStartsFromAnImpossiblePose() async throws {
@@ -164,7 +225,13 @@ struct StopSerialTests {
         }
     }
 
-    private func withCell(_ way: Way, away: Double, _ body: (Cell, ScriptedFleet) async throws -> Void) async throws {
+    private func withCell(
+        _ way: Way,
+        away: Double,
+        stop: Double? = nil,
+        judge: String? = nil,
+        _ body: (Cell, ScriptedFleet) async throws -> Void
+    ) async throws {
         let directory = try TemporaryDirectory()
         let port = try FreePorts.take(1)[0]
         let master = try peer("master", ["master", "\(port)"], port, directory)
@@ -175,13 +242,13 @@ struct StopSerialTests {
                 try robot.standardOutput().contains("summary")
             }
             let profile = directory.url.appending(path: "profile.json")
-            try writeProfile(to: profile)
+            try writeProfile(to: profile, stop: stop)
             let command = [
                 AllocationSerialTests.binaries.appending(path: "groot-agent").path,
                 "--robot", "r1", "--profile", profile.path, "--gateway", "127.0.0.1:\(gateway)", "--ros-master",
-                "http://127.0.0.1:\(port)", "--episode-timeout", "100s", "--episodes", "3", "--unattended", "--judge",
-                "/bin/true", "--state-dir",
-                directory.url.appending(path: "state").path,
+                "http://127.0.0.1:\(port)", "--episode-timeout", judge == nil ? "100s" : "1s", "--episodes", "3",
+                "--unattended", "--judge", judge.map { "cd \(directory.url.path); \($0)" } ?? "/bin/true",
+                "--state-dir", directory.url.appending(path: "state").path,
             ]
             let agent: ChildProcess
             if way.isTyped {
@@ -218,10 +285,13 @@ struct StopSerialTests {
         _ = master
     }
 
-    private func writeProfile(to file: URL) throws {
+    /// - Parameter stop: milliseconds; nil: as it ships.
+    private func writeProfile(to file: URL, stop: Double?) throws {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
-        try encoder.encode(try ProfileCatalog.load("5_wheel")).write(to: file)
+        var profile = try ProfileCatalog.load("5_wheel")
+        profile.limits.stopMs = stop ?? profile.limits.stopMs
+        try encoder.encode(profile).write(to: file)
     }
 
     private func peer(

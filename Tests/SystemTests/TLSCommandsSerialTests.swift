@@ -8,10 +8,10 @@ struct TLSCommandsSerialTests {
     private struct Authority {
         let folder: URL
 
-        init(_ fixture: FleetFixture) throws {
-            folder = fixture.folder.url.appending(path: "authority")
+        init(_ fixture: FleetFixture, _ name: String = "authority") throws {
+            folder = fixture.folder.url.appending(path: name)
             try certs(fixture, ["init"])
-            for (role, name) in [("gateway", "g1"), ("worker", "w1"), ("robot", "r1")] {
+            for (role, name) in [("gateway", "g1"), ("worker", "w1"), ("robot", "r1"), ("robot", "r2")] {
                 try certs(fixture, ["issue", role, name, "--ip", "127.0.0.1"])
             }
         }
@@ -26,18 +26,19 @@ struct TLSCommandsSerialTests {
             try #require(process.terminationStatus == 0, "certs \(arguments)")
         }
 
-        func flags(_ machine: String) -> [String] {
+        /// - Parameter believing: whose certificates are believed; nil: this authority's.
+        func flags(_ machine: String, believing other: Authority? = nil) -> [String] {
             let home = folder.appending(path: "machines/\(machine)")
             return [
                 "--tls-certificate", home.appending(path: "certificate.pem").path,
                 "--tls-key", home.appending(path: "key.pem").path,
-                "--tls-authority", home.appending(path: "authority.pem").path,
+                "--tls-authority", (other ?? self).folder.appending(path: "authority.pem").path,
             ]
         }
     }
 
     @Test(.timeLimit(.minutes(3)))
-    func checkAndReplaySpeakTLS() async throws {
+    func checkAndReplaySpeakTLSAndSayWhyNot() async throws {
         let fleet = try FleetFixture()
         let authority = try Authority(fleet)
         let gateway = try fleet.start(
@@ -85,11 +86,39 @@ struct TLSCommandsSerialTests {
         #expect(checked.exitCode == 0, "\(checked.lastLines())")
         #expect(try checked.standardOutput().contains("Nothing prevents a start."))
 
-        // Without a certificate neither gets an answer, and half a set of files is a usage error before anything else.
-        let bare = try await run("bare", check)
-        #expect(bare.exitCode == 69, "\(bare.lastLines())")
-        #expect(try bare.standardOutput().contains("gateway 127.0.0.1:\(fleet.gatewayPort): "))
-        let half = try await run("half", check + robot.prefix(2))
-        #expect(half.exitCode == 64, "\(half.lastLines())")
+        // docs/tls.md: who is not known gets no connection, 69; who is known and may not is refused, 65. `check` lists it.
+        let foreign = try Authority(fleet, "foreign")
+        let refusals: [(name: String, flags: [String], exit: Int32, words: String)] = [
+            ("none", [], 69, "it ended the connection at once; if it wants TLS, name --tls-certificate"),
+            (
+                "foreign", foreign.flags("robot-r1", believing: authority), 69,
+                "it does not know the authority of this agent's certificate"
+            ),
+            ("distrusting", authority.flags("robot-r1", believing: foreign), 69, "peer refused"),
+            (
+                "other", authority.flags("robot-r2"), 65,
+                #"it refuses this agent: the certificate of robot/r2 does not allow to speak for robot "r1""#
+            ),
+            ("worker", authority.flags("worker-w1"), 65, "it refuses this agent: the certificate of worker/w1"),
+        ]
+        for refusal in refusals {
+            for (command, arguments) in [("check", check), ("replay", replay)] {
+                let process = try await run("\(command)-\(refusal.name)", arguments + refusal.flags)
+                let said = try process.standardOutput() + process.logText()
+                let expected = command == "check" ? 69 : refusal.exit
+                #expect(process.exitCode == expected, "\(command) \(refusal.name): \(said.suffix(600))")
+                #expect(said.contains(refusal.words), "\(command) \(refusal.name): \(said.suffix(600))")
+            }
+        }
+        // Half a set of files is a usage error before anything else; a gateway in cleartext is told apart.
+        for (name, arguments) in [("half-check", check), ("half-replay", replay)] {
+            let half = try await run(name, arguments + robot.prefix(2))
+            #expect(half.exitCode == 64, "\(half.lastLines())")
+        }
+        let cleartext = ["--gateway", "127.0.0.1:\(fleet.workerAdmins[0])"]
+        let plain = try await run("plain", ["check", "--robot", "r1", "--seconds", "1"] + cleartext + master + robot)
+        #expect(plain.exitCode == 69)
+        let said = try plain.standardOutput()
+        #expect(said.contains("it does not speak TLS"), "\(said.suffix(600))")
     }
 }

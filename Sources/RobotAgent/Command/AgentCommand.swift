@@ -25,7 +25,7 @@ struct RunCommand: AsyncParsableCommand {
         discussion: """
             Flags may be written with - or _; --help-hidden lists all of them. Arms move as soon as the robot is ready, on a \
             terminal with Enter: stand clear.
-            Keys, each with Enter: s success, f failure, r retry, p pause and go on, x stop the episode, q quit; \
+            Keys, each with Enter: s success, f failure, r retry, p pause and go on, x stop, h home, g go on, q quit; \
             n TEXT adds a note. The same as services: /groot_agent_ROBOT/success and so on.
             """
     )

@@ -238,6 +238,7 @@ package struct AgentRun: Sendable {
             homingVelocity: profile.arm.homingVelocityRadS
         )
         session.openClaw = profile.claw.open
+        session.wayPoints = profile.arm.wayPointsRad ?? []
         session.frozen = configuration.frozenArm?.dimensions(of: profile) ?? []
         session.latch = configuration.clawLatch
         session.maximumVelocity = shape.maximumVelocity

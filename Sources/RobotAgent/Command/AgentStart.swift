@@ -90,6 +90,10 @@ struct AgentStart: Sendable {
         return assigned.flatMap { $0.isEmpty ? nil : $0 }
     }
 
+    private func trouble(_ error: RPCError) -> GatewayTrouble {
+        GatewayTrouble(error, isTLS: configuration.tls != nil)
+    }
+
     /// Repeats `attempt` with a progress line until it succeeds or the ready time is over.
     private func retried<Value: Sendable>(
         _ what: String,
@@ -101,9 +105,9 @@ struct AgentStart: Sendable {
         while true {
             do {
                 return try await attempt()
-            } catch let error as RPCError where error.code == .permissionDenied {
+            } catch let error as RPCError where trouble(error).code != .unavailable {
                 // Another try with the same certificate gets the same answer.
-                throw AgentError(.badCertificate, "\(what) at \(address) refuses this agent: \(error.message)")
+                throw AgentError(trouble(error).code, "\(what) at \(address) \(trouble(error).sentence)")
             } catch let error as AgentError where error.code != .unavailable {
                 // Waiting changes neither what a file says nor what the workers serve.
                 throw error
@@ -111,9 +115,10 @@ struct AgentStart: Sendable {
                 try Task.checkCancellation()
                 let now = MonotonicInstant.now()
                 guard now - start < configuration.readyTimeout else {
+                    let why = (error as? RPCError).map { trouble($0).sentence } ?? "does not answer"
                     throw AgentError(
                         .unavailable,
-                        "\(what) at \(address) did not answer within \(configuration.readyTimeout.seconds) s",
+                        "\(what) at \(address) \(why); gave up after \(configuration.readyTimeout.seconds) s",
                         cause: error
                     )
                 }

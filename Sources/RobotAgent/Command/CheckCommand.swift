@@ -134,6 +134,8 @@ struct CheckCommand: AsyncParsableCommand {
             if !served.fitting.isEmpty { served.problems = [] }
             if policies.isEmpty { served.problems = ["gateway \(address): its workers serve nothing"] }
             return served
+        } catch let error as AgentError {
+            return Served(problems: [error.description])
         } catch {
             return Served(problems: ["gateway \(address): \(error)"])
         }

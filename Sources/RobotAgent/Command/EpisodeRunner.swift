@@ -125,7 +125,11 @@ struct EpisodeRunner: Sendable {
     private func prepareScene(seed: Int64?) async throws -> Int? {
         guard let simulator, let seed, !configuration.isDryRun else { return nil }
         try await steps.release()
-        let previous = try await simulator.reset(seed: seed, task: configuration.task)
+        let previous = try await simulator.reset(
+            seed: seed,
+            task: configuration.task,
+            limit: configuration.episodeTimeout
+        )
         let reset = MonotonicInstant.now()
         while session.env.newest().map({ $0.capturedAt < reset }) ?? true {
             guard MonotonicInstant.now() - reset < .seconds(10) else {

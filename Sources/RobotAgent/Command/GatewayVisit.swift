@@ -1,3 +1,4 @@
+import GRPCCore
 import GrootCore
 import GrootSecurity
 import Logging
@@ -11,7 +12,20 @@ struct GatewayVisit: Sendable {
     let tls: TLSFiles?
     let logger: Logger
 
+    /// - Throws: `AgentError`, also for what the gateway refuses.
     func ask<Answer: Sendable>(
+        _ body: @escaping @Sendable (GatewayClient) async throws -> Answer
+    ) async throws -> Answer {
+        do {
+            return try await visit(body)
+        } catch let error as RPCError {
+            let trouble = GatewayTrouble(error, isTLS: tls != nil)
+            let name = endpoints.map { "\($0)" }.joined(separator: ",")
+            throw AgentError(trouble.code, "gateway \(name): it \(trouble.sentence)", cause: error)
+        }
+    }
+
+    private func visit<Answer: Sendable>(
         _ body: @escaping @Sendable (GatewayClient) async throws -> Answer
     ) async throws -> Answer {
         let security: FleetTLS?

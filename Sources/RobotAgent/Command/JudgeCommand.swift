@@ -55,6 +55,7 @@ package struct JudgeCommand: Sendable {
             return .none("the judge cannot be started: \(error)")
         }
         guard let code = await exit(of: process.processIdentifier, ended) else {
+            if Task.isCancelled { return .none("the run ended before the judge answered") }
             return .none("the judge did not answer within \(limit.seconds) s")
         }
         let said = Self.reason(in: output)

@@ -73,7 +73,9 @@ struct RobotSession: Sendable {
                 try await modes.takeControl()
             }
             _ = readiness.take()
-            result = .success(try await episodes(simulator: simulator, steps: steps))
+            result = .success(
+                try await steps.whileDriving { try await episodes(simulator: simulator, steps: steps) }
+            )
         } catch let over as SessionOver {
             result =
                 over.status.fault.map { .failure(AgentError(.safety, "the arms were stopped: \(text(of: $0))")) }
@@ -83,9 +85,10 @@ struct RobotSession: Sendable {
         }
         readiness.store("shutting down")
         // Handing back must happen even when this task is cancelled.
-        let failure: AgentError? = await Task { [control, configuration] in
+        let failure: AgentError? = await Task { [control, configuration, env] in
             await steps.leave()
             defer {
+                env.inputs.stopWatching()
                 control.requests.push(.handedBack)
                 control.shutdown()
             }

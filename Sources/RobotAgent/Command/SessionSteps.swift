@@ -25,6 +25,31 @@ struct SessionSteps: Sendable {
     let frozen: Set<Int>
     let logger: Logger
 
+    /// Runs `body` and cancels whatever it waits for (a judge, a gateway, a scene) once the machine has left: arms that
+    /// nobody commands any more are to be handed back.
+    ///
+    /// - Throws: `SessionOver` when `body` was cancelled for it.
+    func whileDriving(_ body: @escaping @Sendable () async throws -> ProcessExit) async throws -> ProcessExit {
+        try await withThrowingTaskGroup(of: ProcessExit?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await body() }
+            group.addTask { [control] in
+                while control.status.peek()?.phase.isOver == false { try await Task.sleep(for: Self.period) }
+                return nil
+            }
+            do {
+                while let exit = try await group.next() {
+                    if let exit { return exit }
+                    group.cancelAll()
+                }
+            } catch is CancellationError {
+                if let status = control.status.peek(), status.phase.isOver { throw SessionOver(status: status) }
+                throw CancellationError()
+            }
+            throw CancellationError()
+        }
+    }
+
     /// Waits as long as a person wants the arms to stand, or drives them.
     ///
     /// - Throws: `SessionOver` when the session ends meanwhile.
@@ -59,7 +84,7 @@ struct SessionSteps: Sendable {
             let status = try await until { status in
                 if status.completedMove >= id { return true }
                 switch status.phase {
-                case .homing, .holding, .stopping: return false
+                case .approaching, .homing, .holding, .stopping: return false
                 // Not taken yet, or a person took over meanwhile and let go again: the way home then begins anew.
                 case .silent, .standing: return MonotonicInstant.now() - asked > Self.answerLimit
                 default: return true
@@ -100,9 +125,7 @@ struct SessionSteps: Sendable {
         await Task {
             control.requests.push(.leave)
             do {
-                _ = try await until(within: Self.answerLimit, mayBeOver: true) {
-                    $0.phase == .leaving || $0.phase == .ended
-                }
+                _ = try await until(within: Self.answerLimit, mayBeOver: true) { $0.phase.isOver }
             } catch {
                 logger.error("the control thread did not stop commanding", metadata: ["error": "\(error)"])
             }
@@ -131,7 +154,7 @@ struct SessionSteps: Sendable {
                 throw AgentError(.safety, "the control thread has ended")
             }
             if isReached(status) { return status }
-            if !mayBeOver, status.phase == .leaving || status.phase == .ended { throw SessionOver(status: status) }
+            if !mayBeOver, status.phase.isOver { throw SessionOver(status: status) }
             if let limit, MonotonicInstant.now() - start > limit {
                 throw AgentError(.safety, "the control thread does not answer")
             }

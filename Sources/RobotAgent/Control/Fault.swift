@@ -32,8 +32,8 @@ package enum Fault: Equatable, Sendable {
         case .linkLost: "link_lost"
         case .workersLost: "workers_lost"
         case .blind: "blind"
-        case .notFollowing: "not_following"
-        case .overTorque: "over_torque"
+        // An arm that pushes as hard as it may is on its way to where something else is.
+        case .notFollowing, .overTorque: "not_following"
         case .superseded: "superseded"
         }
     }
@@ -74,7 +74,7 @@ package enum Fault: Equatable, Sendable {
                 "\(name(dimension)) is \(distance) rad from where it was commanded to be; is something in the way, was an "
                     + "emergency stop pressed?"
             case .overTorque(let dimension, let torque):
-                "\(name(dimension)) pushes with \(torque) Nm, more than maximum_torque_nm"
+                "\(name(dimension)) pushes with \(torque) Nm, more than maximum_torque_nm allows it; is something in the way?"
             case .superseded: "another process took this agent's name and commands the robot"
             }
         return "\(label): \(sentence)"

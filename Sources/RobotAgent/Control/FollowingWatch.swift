@@ -38,7 +38,8 @@ package struct FollowingWatch: Sendable {
             }
             if inputs.hasTorque, index < limits.torque.count {
                 let torque = abs(inputs.torque[index])
-                pushing[index] = torque > limits.torque[index] ? pushing[index] + elapsed : 0
+                // What is no number is not below the limit.
+                pushing[index] = torque <= limits.torque[index] ? 0 : pushing[index] + elapsed
                 if fault == nil, tick * pushing[index] > limits.followingTime {
                     fault = .overTorque(dimension: dimension, torque: torque)
                 }

@@ -30,7 +30,7 @@ package enum OrderTable {
         isSecond: Bool = false
     ) -> OrderReaction {
         // What is being handed back cannot be ordered about any more.
-        if phase == .leaving || phase == .ended { return .ignored }
+        if phase.isOver { return .ignored }
         switch order {
         case .interrupt:
             if isSecond { return .leaveAtOnce }

@@ -8,7 +8,7 @@ extension SessionMachine {
         if inputs.interlocks.contains(.superseded) { return superseded() }
         switch state {
         case .silent, .leaving, .ended: return false
-        case .homing(let move): return drive(move, at: tick, elapsed, inputs)
+        case .approaching(let move), .homing(let move): return drive(move, at: tick, elapsed, inputs)
         case .waiting:
             if let reason = obstacle(inputs, elapsed: elapsed) {
                 return hold(reason, .start, at: tick, elapsed, inputs)
@@ -47,13 +47,20 @@ extension SessionMachine {
         guard speaks(at: tick, inputs) else { return false }
         let isStale = inputs.stateAge.map { $0 > configuration.limits.staleState } ?? true
         let found = isStale ? nil : watch.ticked(command: gate.output, inputs, elapsed: elapsed)
-        if found?.isElsewhere == true, inputs.isMeasured {
-            watch.reset()
-            yields += 1
-            gate.yielded(to: inputs.measured, elapsed: elapsed)
-        } else {
+        if isYielding, isAt(inputs.measured) { isYielding = false }
+        guard let found, inputs.isMeasured else {
             gate.stood(elapsed: elapsed)
+            return true
         }
+        // The command went to where they were measured, and they are elsewhere again: the measurement runs away from it.
+        if isYielding {
+            fail(found, at: tick, inputs, turnsBack: false)
+            return ticked(tick, elapsed: elapsed, inputs)
+        }
+        watch.reset()
+        yields += 1
+        isYielding = true
+        gate.yielded(to: inputs.measured, elapsed: elapsed)
         return true
     }
 
@@ -75,17 +82,31 @@ extension SessionMachine {
         _ elapsed: Int,
         _ inputs: ControlInputs
     ) -> Bool {
-        if fault?.isElsewhere == true, inputs.isMeasured {
-            gate.yielded(to: inputs.measured, elapsed: elapsed)
+        if yieldTicks > 0 {
+            gate.yielded(to: yieldPose, elapsed: elapsed)
             yieldTicks -= elapsed
-            if yieldTicks <= 0 || isAt(inputs.measured) { arrived(rest, at: tick, inputs) }
+            if yieldTicks <= 0 || isAt(yieldPose) {
+                yieldTicks = 0
+                arrived(rest, at: tick, inputs)
+            } else if inputs.isMeasured, !isNear(inputs.measured, yieldPose) {
+                yieldTicks = 0
+                slowing = nil
+                gate.brakeBegan()
+            }
         } else if slowed(elapsed) {
             arrived(rest, at: tick, inputs)
         }
         return stream == .open
     }
 
-    /// Whether the arms are commanded to be where they are measured.
+    /// Whether no arm joint of one pose is further than the following tolerance from the other.
+    private func isNear(_ pose: [Float], _ other: [Float]) -> Bool {
+        let tolerance = configuration.limits.followingTolerance ?? .infinity
+        for index in arms where abs(pose[index] - other[index]) > tolerance { return false }
+        return true
+    }
+
+    /// Whether the arms are commanded to be at `pose`.
     private func isAt(_ pose: [Float]) -> Bool {
         for index in arms where abs(gate.output[index] - pose[index]) > configuration.limits.restTolerance {
             return false
@@ -93,7 +114,7 @@ extension SessionMachine {
         return !gate.isMoving
     }
 
-    // MARK: Homing
+    // MARK: Way-points and homing
 
     private mutating func drive(_ move: Move, at tick: Int64, _ elapsed: Int, _ inputs: ControlInputs) -> Bool {
         if let reason = obstacle(inputs, elapsed: elapsed) {
@@ -108,6 +129,12 @@ extension SessionMachine {
         _ = gate.followed(target, elapsed: elapsed)
         clock.followed()
         guard plan.isOver, isAtGoal else { return true }
+        if case .approaching = state {
+            passed(move)
+            return true
+        }
+        // Who is home needs no way there any more, whoever ordered it.
+        passedWayPoints = configuration.wayPoints.count
         completedMove = max(completedMove, move.id)
         gate.halted()
         gate.velocityCap = configuration.maximumVelocity ?? .infinity

@@ -42,14 +42,33 @@ extension SessionMachine {
         return nil
     }
 
-    /// Sets out for home; what is frozen stays.
+    /// Sets out from rest: for the next way-point, or home when there is none left.
     mutating func begin(_ move: Move, at tick: Int64, _ inputs: ControlInputs) {
         guard anchored(at: tick, inputs) else { return }
         chooseStart(inputs)
+        latch?.reset()
+        watch.reset()
+        setOut(move)
+    }
+
+    /// Goes on from a way-point that was just reached.
+    mutating func passed(_ move: Move) {
+        passedWayPoints += 1
+        gate.halted()
+        for index in target.indices { target[index] = gate.output[index] }
+        setOut(move)
+    }
+
+    /// Plans the way from `target`; what is frozen stays.
+    ///
+    /// A person who orders the arms home gets the straight way: they see what is in it.
+    private mutating func setOut(_ move: Move) {
+        let isApproach = !move.isOrdered && passedWayPoints < configuration.wayPoints.count
+        let pose = isApproach ? configuration.wayPoints[passedWayPoints] : configuration.home
         for index in target.indices {
             let goal: Float =
                 if arms.contains(index) {
-                    gate.isFrozen(index) ? target[index] : configuration.home[index - arms.lowerBound]
+                    gate.isFrozen(index) ? target[index] : pose[index - arms.lowerBound]
                 } else if configuration.queue.claws.contains(index) {
                     move.opensClaws ? configuration.openClaw : target[index]
                 } else { 0 }
@@ -58,9 +77,7 @@ extension SessionMachine {
         let velocity = min(configuration.homingVelocity, configuration.maximumVelocity ?? .infinity)
         plan.began(from: target, velocity: velocity, acceleration: configuration.limits.acceleration)
         gate.velocityCap = velocity
-        latch?.reset()
-        watch.reset()
-        state = .homing(move)
+        state = isApproach ? .approaching(move) : .homing(move)
     }
 
     private mutating func beginEpisode(_ tuning: EpisodeTuning, at tick: Int64, _ inputs: ControlInputs) {

@@ -1,6 +1,6 @@
 import GrootCore
 
-/// The one machine that commands the arms, in every phase of a session: homing, episodes, holds, pauses, stops, the way out.
+/// The one machine that commands the arms, in every phase of a session: way-points, homing, episodes, holds, stops, the way out.
 ///
 /// It reads orders, requests of the run and what the robot says at every tick, and its only way to the robot is the safety
 /// gate. The phases and what each order does in them are the table in docs/safety.md (`OrderTable`). Pure; owned by the control
@@ -11,6 +11,8 @@ package struct SessionMachine: Sendable {
         package var limits: SafetyGate.Limits
         /// Arm joints at home, rad.
         package var home: [Float]
+        /// Arm poses that the first drive home of the session passes in order, rad.
+        package var wayPoints: [[Float]] = []
         /// rad/s.
         package var homingVelocity: Float
         /// Command of an open claw.
@@ -36,7 +38,7 @@ package struct SessionMachine: Sendable {
         }
     }
 
-    /// One drive home.
+    /// One drive home; the run's first one passes the way-points before.
     struct Move: Sendable {
         var id: UInt64
         var opensClaws: Bool
@@ -72,6 +74,7 @@ package struct SessionMachine: Sendable {
 
     enum State: Sendable {
         case silent
+        case approaching(Move)
         case homing(Move)
         case standing
         case waiting
@@ -109,12 +112,18 @@ package struct SessionMachine: Sendable {
     var latch: ClawLatch?
     var counters = EpisodeCounters()
     var completedMove: UInt64 = 0
+    /// Way-points that are behind the arms.
+    var passedWayPoints = 0
     var fault: Fault?
     var episodeEnd: SessionStatus.EpisodeEnd?
     var leaveOrder: Order?
     var yields: UInt64 = 0
-    /// Ticks for which arms that are elsewhere are still followed before the session falls silent.
+    /// Where arms were measured that turned out to be elsewhere: the command turns back to there, once.
+    var yieldPose: [Float]
+    /// Ticks that turning back may still take before the session falls silent.
     var yieldTicks = 0
+    /// Standing arms were elsewhere, and have not been seen where the command went since.
+    var isYielding = false
     /// Interrupts that belong to a stop from which the session went on.
     var settledInterrupts: UInt32 = 0
     var interrupts: UInt32 = 0
@@ -140,6 +149,7 @@ package struct SessionMachine: Sendable {
         plan = MotionPlan(dimensions: zero.count, arms: limits.arms, rate: rate)
         latch = configuration.latch.map { ClawLatch($0, claws: configuration.queue.claws.count) }
         target = zero
+        yieldPose = zero
     }
 
     /// The command to publish this tick: arms rad, claws 0 to 100.
@@ -151,6 +161,7 @@ package struct SessionMachine: Sendable {
     package var phase: SessionPhase {
         switch state {
         case .silent: .silent
+        case .approaching: .approaching
         case .homing: .homing
         case .standing: .standing
         case .waiting: .waiting
@@ -246,14 +257,25 @@ extension SessionMachine {
     }
 
     /// Ends the session for good; the first fault is the one that people read.
-    mutating func fail(_ fault: Fault, at tick: Int64, _ inputs: ControlInputs) {
+    ///
+    /// - Parameter turnsBack: whether arms that are elsewhere are followed there before the session falls silent.
+    mutating func fail(_ fault: Fault, at tick: Int64, _ inputs: ControlInputs, turnsBack: Bool = true) {
         guard self.fault == nil else { return }
         self.fault = fault
         if isInEpisode { episodeEnd = .failed }
-        guard fault.isElsewhere, stream == .open else { return rest(.leaving, at: tick, inputs) }
+        guard fault.isElsewhere, turnsBack, stream == .open else { return rest(.leaving, at: tick, inputs) }
+        turnBack(to: inputs)
         yieldTicks = Self.longestYield * gate.stopTicks
         gate.velocityCap = configuration.maximumVelocity ?? .infinity
         state = .stopping(.leaving)
+    }
+
+    /// Keeps where the arms are measured now. Not where they will be: a measurement that goes away as the command comes
+    /// nearer is none of an arm that stands in another place.
+    mutating func turnBack(to inputs: ControlInputs) {
+        for index in yieldPose.indices {
+            yieldPose[index] = inputs.isMeasured ? inputs.measured[index] : gate.output[index]
+        }
     }
 
     /// Waits for a chunk where the arms stand; nothing observed before counts.
@@ -282,6 +304,7 @@ extension SessionMachine {
         guard stream != .open else { return true }
         gate.started(at: inputs.measured)
         watch.reset()
+        isYielding = false
         stream = .open
         return true
     }

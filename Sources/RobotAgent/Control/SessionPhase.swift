@@ -2,6 +2,8 @@
 package enum SessionPhase: String, Sendable, CaseIterable {
     /// Nothing is commanded: before the first motion, while a scene is put back, without motion in a dry run.
     case silent
+    /// On the way-points of the profile, before the first drive home of a session.
+    case approaching
     /// On the way home.
     case homing
     /// Streaming a pose: at home, or where an episode ended. The run may go on.
@@ -22,4 +24,7 @@ package enum SessionPhase: String, Sendable, CaseIterable {
     case leaving
     /// The arms are handed back.
     case ended
+
+    /// Nothing is commanded for the rest of the session.
+    package var isOver: Bool { self == .leaving || self == .ended }
 }

@@ -23,7 +23,7 @@ extension SessionMachine {
         let way: Slowing.Way
         switch state {
         case .following: way = .chunks
-        case .homing: way = .home
+        case .approaching, .homing: way = .home
         default: return nil
         }
         for index in arms where !gate.isFrozen(index) {

@@ -16,6 +16,11 @@ struct InputReading: Sendable {
         }
         let values = profile.jointIndices.map { Float(angles[$0]) }
         let torque = message.joints.torque
+        // A limit on what is not measured would protect nobody.
+        if profile.arm.maximumTorqueNm != nil, last >= torque.count {
+            let expected = "arm.maximum_torque_nm limits joint \(last)"
+            return (.unusable(.count(torque.count, "joint torques", expected: expected)), [], [])
+        }
         return (
             .joints(values, total: angles.count), values,
             last < torque.count ? profile.jointIndices.map { Float(torque[$0]) } : []

@@ -93,6 +93,11 @@ package final class RobotInputs: ObservationSource {
     }
 
     deinit {
+        stopWatching()
+    }
+
+    /// What the robot does from here on is somebody else's business.
+    func stopWatching() {
         for task in watch.withLock({ $0 }) { task.cancel() }
     }
 

@@ -29,6 +29,8 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         package var maximumVelocityRadS: [Float]
         package var maximumAccelerationRadS2: [Float]
         package var homeRad: [Float]
+        /// Poses that the arms pass in this order before the first episode of a run, then home; one value per joint.
+        package var wayPointsRad: [[Float]]?
         package var homingVelocityRadS: Float
         /// How near every joint must be to count as home.
         package var arrivalToleranceRad: Float
@@ -212,6 +214,7 @@ package struct RobotProfile: Sendable, Codable, Equatable {
         if let count = jointCount, let last = jointIndices.max(), last >= count {
             problems.append("joint_indices names joint \(last), joint_count is \(count)")
         }
+        problems += arm.wayPointProblems
         if !(arm.homingVelocityRadS > 0) { problems.append("arm.homing_velocity_rad_s must be positive") }
         if let noise = limits.positionNoiseRad, !(0...0.5).contains(noise) {
             problems.append("limits.position_noise_rad must be between 0 and 0.5")

@@ -30,15 +30,22 @@ package final class SimulatorLink: Sendable {
         }
     }
 
+    /// What the simulator's judge accepts as a time limit, seconds.
+    static let longestEpisode = 3600.0
+
     /// Builds the scene of `seed`. Returns the number of the episode before, whose outcome must not be taken for the new one.
-    package func reset(seed: Int64, task: String) async throws(AgentError) -> Int? {
+    ///
+    /// - Parameter limit: longest episode; nil leaves it to the simulator.
+    package func reset(seed: Int64, task: String, limit: Duration? = nil) async throws(AgentError) -> Int? {
+        // Else its judge would end an episode that was given more time.
+        let options = limit.map { #"{"timeout_s": \#(min($0.seconds, Self.longestEpisode))}"# } ?? ""
         let previous = latest.withLock { $0?.episode }
         let answer: GrootSimResetResponse
         do {
             answer = try await node.callService(
                 extras.resetService,
                 as: GrootSimReset.self,
-                request: GrootSimResetRequest(seed: seed, task: task),
+                request: GrootSimResetRequest(seed: seed, task: task, options: options),
                 timeout: Self.resetTimeout
             )
         } catch {

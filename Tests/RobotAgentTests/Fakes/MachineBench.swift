@@ -7,6 +7,8 @@ import Testing
 struct MachineBench {
     static let names = ["left", "right", "claw"]
     static let home: [Float] = [0.5, -0.5]
+    /// On the way home of a session that has them.
+    static let wayPoints: [[Float]] = [[-0.3, 0.2], [0.1, 0.2]]
     static let stopTicks = 30
 
     var machine: SessionMachine
@@ -109,10 +111,20 @@ struct MachineBench {
         )
     }
 
+    /// A bench of a profile with way-points for the phase that only they lead to, else of one without.
+    static func fit(for phase: SessionPhase) -> MachineBench {
+        var configuration = configuration()
+        if phase == .approaching { configuration.wayPoints = wayPoints }
+        return MachineBench(configuration)
+    }
+
     /// Brings a fresh machine into a phase, moving where that phase moves.
     mutating func enter(_ phase: SessionPhase) throws {
         switch phase {
         case .silent: break
+        case .approaching:
+            request(.home(id: 1, opensClaws: false))
+            run(60)
         case .homing:
             request(.home(id: 1, opensClaws: false))
             run(60)

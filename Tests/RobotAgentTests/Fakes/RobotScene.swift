@@ -16,6 +16,7 @@ final class RobotScene {
         var worstStep: Double?
         var intruded: Int?
         var problems: [String]?
+        var measured: [Double]?
     }
 
     let folder: TemporaryDirectory
@@ -23,15 +24,30 @@ final class RobotScene {
     private let master: ChildProcess
     private(set) var robot: ChildProcess
     private let profile: URL
+    private let later: URL
 
-    init(_ faults: [String] = [], generation: String = "NEW") async throws {
+    /// - Parameters:
+    ///   - away: rad between home and where the arms stand, every joint.
+    ///   - isTriggered: later faults wait for `setFaults`.
+    ///   - change: of the profile that agents are given.
+    init(
+        _ faults: [String] = [],
+        generation: String = "NEW",
+        away: Double = 0,
+        isTriggered: Bool = false,
+        change: (inout RobotProfile) -> Void = { _ in }
+    ) async throws {
         folder = try TemporaryDirectory()
         masterPort = try FreePorts.take(1)[0]
         master = try Self.peer("master", ["master", "\(masterPort)"], masterPort, folder)
-        robot = try Self.peer("robot", ["robot", generation] + faults, masterPort, folder)
+        let later = folder.url.appending(path: "later")
+        let words = ["robot", generation] + (isTriggered ? ["later=\(later.path)"] : []) + faults
+        self.later = later
+        robot = try Self.peer("robot", words, masterPort, folder, away: away)
         var profile = try ProfileCatalog.load("5_wheel")
         profile.cameras = Array(profile.cameras.prefix(2))
         if faults.contains("png") { profile.cameras[0].isCompressed = true }
+        change(&profile)
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         self.profile = folder.url.appending(path: "profile.json")
@@ -39,6 +55,19 @@ final class RobotScene {
         try await eventually(within: .seconds(30), "the robot is there: \(robot.lastLines())") {
             try self.robot.standardOutput().contains("summary")
         }
+    }
+
+    /// Whether later faults are on.
+    func setFaults(on isOn: Bool) throws {
+        if isOn { try Data().write(to: later) } else { try FileManager.default.removeItem(at: later) }
+    }
+
+    /// Every arm pose that was commanded so far, rad.
+    func poses() throws -> [[Double]] {
+        // Nothing was commanded yet, or a line is half written.
+        let text = (try? String(contentsOf: folder.url.appending(path: "trace"), encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").map { $0.split(separator: " ").compactMap { Double($0) } }
+            .filter { $0.count == 14 }
     }
 
     /// Another rospy node beside the robot.
@@ -97,13 +126,17 @@ final class RobotScene {
         _ name: String,
         _ arguments: [String],
         _ master: Int,
-        _ folder: TemporaryDirectory
+        _ folder: TemporaryDirectory,
+        away: Double = 0
     ) throws -> ChildProcess {
         try ChildProcess(
             name,
             executable: URL(filePath: "/usr/bin/python3"),
             arguments: [AllocationSerialTests.peers.appending(path: "fake_robot.py").path] + arguments,
-            environment: ["ROS_MASTER_URI": "http://127.0.0.1:\(master)", "ROS_HOSTNAME": "127.0.0.1"],
+            environment: [
+                "ROS_MASTER_URI": "http://127.0.0.1:\(master)", "ROS_HOSTNAME": "127.0.0.1",
+                "FAKE_ROBOT_AWAY": "\(away)", "FAKE_ROBOT_TRACE": folder.url.appending(path: "trace").path,
+            ],
             folder: folder.url
         )
     }

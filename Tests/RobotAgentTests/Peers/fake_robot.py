@@ -1,14 +1,15 @@
 """A Kuavo 5-W as ROS sees it, for the tests: Debian's rospy, message definitions written down independently.
 
     fake_robot.py master PORT        a real rosmaster
-    fake_robot.py robot OLD|NEW [compressed] [hang=FILE] [FAULT..]    the robot; ROS_MASTER_URI says where
+    fake_robot.py robot OLD|NEW [compressed] [hang=FILE] [later=FILE] [FAULT..]    the robot; ROS_MASTER_URI says where
     fake_robot.py joystick       a node that commands the arms, too, 50 times a second
     fake_robot.py ghost          a second publisher of the joint state
 
-Faults, each of them also as `later:FAULT`, from the tenth command of the agent on: `degrees`, `zeros`, `reordered` (velocities
+Faults, each of them also as `later:FAULT`, from the tenth command of the agent on, or with `later=FILE` while FILE is there: `degrees`, `zeros`, `reordered` (velocities
 before positions, same type name), `offset=SECONDS` and `zero_stamps` and `frozen_stamps` of the joint state, `outlier` (one joint
 message from the future), `step=SECONDS` (the clock is set), `stuck` (the last joint message again and again), `no_claws`,
-`deaf` (no controller), `bgr8`, `png`, `mono8` (head camera).
+`deaf` (no controller), `bgr8`, `png`, `mono8` (head camera), `freeze` (the arms stay where they are), `lag=RAD` (the first joint
+is measured that far off), `torque=NM` (of the first joint).
 
 The robot follows its commands, checks them and prints one JSON object per service call and per second. OLD and NEW are
 the two generations of message and service definitions. With `compressed` the chest camera sends JPEG files. While FILE is
@@ -72,16 +73,19 @@ class Faults:
     def __init__(self, words):
         self.now = dict((word + "=").split("=")[:2] for word in words if not word.startswith("later:"))
         self.later = dict((word[6:] + "=").split("=")[:2] for word in words if word.startswith("later:"))
+        self.file = self.now.get("later")
 
     def begin(self):
-        self.now.update(self.later)
-        self.later = {}
+        if not self.file:
+            self.now.update(self.later)
+            self.later = {}
 
     def __contains__(self, name):
-        return name in self.now
+        return name in self.now or name in self.later and self.file is not None and os.path.exists(self.file)
 
-    def seconds(self, name):
-        return float(self.now.get(name) or 0)
+    def value(self, name):
+        """Its number while it is on, else 0."""
+        return float(self.now.get(name) or self.later.get(name) or 0) if name in self else 0.0
 
 
 class Robot:
@@ -96,7 +100,8 @@ class Robot:
         self.start = [angle - away if angle > 0 else angle + away for angle in HOME]
         self.pose = list(self.start)
         self.trace = open(os.environ["FAKE_ROBOT_TRACE"], "w") if "FAKE_ROBOT_TRACE" in os.environ else None
-        self.faults, self.stuck = faults, None
+        self.faults, self.stuck, self.stiff = faults, None, None
+        self.measured = list(self.pose)
         self.claws = [0.0, 0.0]
         self.intruded, self.moved = 0, None
         self.arrivals, self.problems, self.worst_step, self.first, self.last = [], [], 0.0, None, None
@@ -200,7 +205,7 @@ class Robot:
         while not self.rospy.is_shutdown():
             now = self.rospy.Time.now()
             if "step" in self.faults:
-                now += self.rospy.Duration(self.faults.seconds("step"))
+                now += self.rospy.Duration(self.faults.value("step"))
             with self.lock:
                 pose, claws = list(self.pose), list(self.claws)
             if "deaf" in self.faults:
@@ -233,11 +238,17 @@ class Robot:
         """The joint message with its faults; whole turns of the arms move its numbers so little that a real encoder shows them."""
         state = self.sensors()
         if "offset" in self.faults:
-            now += self.rospy.Duration(self.faults.seconds("offset"))
+            now += self.rospy.Duration(self.faults.value("offset"))
         if "outlier" in self.faults and index % 200 == 100:
             now += self.rospy.Duration(0.9)
         if "zero_stamps" in self.faults:
             now = self.rospy.Time()
+        self.stiff = (self.stiff or pose) if "freeze" in self.faults else None
+        pose = list(self.stiff or pose)
+        pose[0] += self.faults.value("lag")
+        self.measured = pose
+        if self.new:
+            state.joint_data.joint_torque = [0.0] * 4 + [self.faults.value("torque")] + [0.0] * 15
         if "degrees" in self.faults:
             pose = [value * DEGREES for value in pose]
         if "zeros" in self.faults:
@@ -271,7 +282,8 @@ class Robot:
             rate = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 20 else 0.0
             silent = time.monotonic() - self.arrivals[-1] if self.arrivals else -1
             still = time.monotonic() - self.moved if self.moved else -1
-            fields = dict(rate=rate, silent=silent, still=still, worstStep=self.worst_step, problems=list(self.problems), intruded=self.intruded)
+            fields = dict(rate=rate, silent=silent, still=still, worstStep=self.worst_step, problems=list(self.problems), intruded=self.intruded,
+                          measured=list(self.measured))
         self.say("summary", **fields)
 
 
