@@ -15,7 +15,7 @@ struct RelativeActionsSerialTests {
     private static let joint = 7
     private static let latency = Duration.milliseconds(300)
     /// From the answer until nothing of the older chunk is left: the merge and the blend.
-    private static let takeOver = Duration.milliseconds(200)
+    private static let takeOver = Duration.milliseconds(400)
 
     /// rad/s; every chunk leads the other way, so that no shift in time looks like one in space.
     private static func speed(_ inference: Int) -> Double { inference.isMultiple(of: 2) ? -0.15 : 0.15 }
@@ -36,7 +36,6 @@ struct RelativeActionsSerialTests {
                 robot.successAfterCommands = 700
                 var settings = configuration(master: master, gateway: gateway, state: directory.url)
                 settings.aggregate = .latestOnly
-                settings.blend = .milliseconds(100)
                 #expect(await AgentRun(configuration: settings).execute() == .ok)
                 let finished = try #require(fleet.finished.first)
                 #expect(finished.outcome == .success && finished.starvedTicks == 0)

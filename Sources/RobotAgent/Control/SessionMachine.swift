@@ -232,7 +232,8 @@ extension SessionMachine {
         case .stopping: state = .stopping(next)
         default:
             guard stream == .open, gate.isMoving else { return arrived(next, at: tick, inputs) }
-            slowing = way.map { Slowing(way: $0) }
+            // Not by a closure: in an unoptimised build that allocates.
+            if let way { slowing = Slowing(way: way) } else { slowing = nil }
             gate.brakeBegan()
             state = .stopping(next)
         }
