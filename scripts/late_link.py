@@ -1,7 +1,8 @@
 """A slow, lossy or cut link between the robots and the gateway, for the benchmarks: three ways to make one.
 
-`Wire` is a cable that can be cut: robot cells and agents live in a network namespace, joined to the gateway by a veth pair whose
-far end goes down. Packets vanish, nobody is told, and TCP itself has to find out. It needs root.
+`Wire` is a link that can be cut: robot cells and agents live in a network namespace, joined to the gateway by a veth pair. While
+it is cut, each end sends to an address that nobody has: packets vanish, both ends have a carrier, and TCP itself has to find out.
+It needs root.
 
 `Netem` is a wire with `tc netem` at both ends: TCP feels delay and loss. It needs a kernel with sch_netem besides.
 
@@ -24,6 +25,8 @@ import threading
 from fleet import free_port
 
 SEGMENT = 1448
+# A link-layer address of no machine.
+NOBODY = "02:00:00:00:00:01"
 TIMEOUT = 0.2
 
 
@@ -42,13 +45,13 @@ class Wire:
         self.namespace, self.outside, self.inside = tag, f"{tag}a", f"{tag}b"
         # A network of its own per process, so that two benchmarks do not meet.
         third = os.getpid() % 250
-        self.gateway_host, robot_host = f"10.213.{third}.1", f"10.213.{third}.2"
+        self.gateway_host, self.robot_host = f"10.213.{third}.1", f"10.213.{third}.2"
         run("ip", "netns", "add", self.namespace)
         try:
             run("ip", "link", "add", self.outside, "type", "veth", "peer", "name", self.inside, "netns", self.namespace)
             run("ip", "address", "add", f"{self.gateway_host}/{self.prefix_length}", "dev", self.outside)
             run("ip", "link", "set", self.outside, "up")
-            self.within("ip", "address", "add", f"{robot_host}/{self.prefix_length}", "dev", self.inside)
+            self.within("ip", "address", "add", f"{self.robot_host}/{self.prefix_length}", "dev", self.inside)
             self.within("ip", "link", "set", self.inside, "up")
             self.within("ip", "link", "set", "lo", "up")
             self.joined()
@@ -71,8 +74,10 @@ class Wire:
         """Called once both ends are up."""
 
     def cut(self, is_cut: bool) -> None:
-        """The robot's end stays up: it sends, and nothing arrives."""
-        run("ip", "link", "set", self.outside, "down" if is_cut else "up")
+        """Both ends stay up: they send, and nothing arrives."""
+        change = ["replace", "lladdr", NOBODY, "nud", "permanent"] if is_cut else ["del"]
+        self.within("ip", "neigh", change[0], self.gateway_host, *change[1:], "dev", self.inside)
+        run("ip", "neigh", change[0], self.robot_host, *change[1:], "dev", self.outside)
 
     def close(self) -> None:
         # The veth pair goes with the namespace.
