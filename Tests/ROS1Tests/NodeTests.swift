@@ -352,7 +352,7 @@ struct NodeTests {
             let began = MonotonicInstant.now()
             try await withNode("agent", master: uri) { agent in
                 _ = try await agent.subscribe("t", to: StdString.self) { _, _ in }
-                try await eventually(within: .seconds(30), "four attempts") { connections.count >= 4 }
+                try await eventually("four attempts", within: .seconds(30)) { connections.count >= 4 }
             }
             // However busy the machine is, three pauses cannot have been shorter.
             let times = connections.all
