@@ -2,6 +2,10 @@ import GrootCore
 
 /// The `grpc-timeout` header, as every gRPC call carries it: at most eight digits and a unit.
 package enum GRPCTimeout {
+    package static let key = "grpc-timeout"
+    /// Longest time that a server waits: later is never.
+    package static let longest: Duration = .seconds(86_400)
+
     /// Nil when the text is malformed.
     package static func parse(_ text: String) -> Duration? {
         let bytes = text.utf8

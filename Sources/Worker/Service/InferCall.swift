@@ -15,9 +15,6 @@ struct InferCall: Sendable {
     /// Between two rows of a chunk as the robot executes them; nil when it did not say.
     var period: Duration?
 
-    /// Longest time that a caller may give: later is never.
-    private static let longestTimeout: Duration = .seconds(86_400)
-
     /// - Throws: `badRequest` or `notTheSpeaker` for what the caller did wrong, `cancelled` when it went away.
     init(_ stream: StreamingServerRequest<TimedRequest>, arrived: MonotonicInstant) async throws(WorkerError) {
         let request: TimedRequest
@@ -32,8 +29,9 @@ struct InferCall: Sendable {
         let message = try request.message.get()
         let metadata = stream.metadata
         robot = try Speaker.verified(in: metadata, body: message.robot)
-        let timeout = metadata[stringValues: "grpc-timeout"].first { _ in true }
-        deadline = timeout.flatMap(GRPCTimeout.parse).map { arrived + min($0, Self.longestTimeout) }
+        // Its head was checked (`CheckedHeadTransport`).
+        let timeout = metadata[stringValues: GRPCTimeout.key].first { _ in true }
+        deadline = timeout.flatMap(GRPCTimeout.parse).map { arrived + min($0, GRPCTimeout.longest) }
         runway = try Self.milliseconds(MetadataKey.runway, 0...3_600_000, in: metadata)
         period = try Self.milliseconds(MetadataKey.actionPeriod, 1...60_000, in: metadata)
         self.message = message

@@ -1,6 +1,6 @@
 import GRPCCore
 package import GRPCNIOTransportHTTP2
-import GrootAPI
+package import GrootAPI
 package import GrootCore
 package import GrootSecurity
 package import Logging
@@ -15,7 +15,7 @@ package struct WorkerServer: Service {
     package static let windowBytes = 4 << 20
     package static let maximumStreams = 256
 
-    package typealias Transport = HTTP2ServerTransport.Posix
+    package typealias Transport = CheckedHeadTransport<HTTP2ServerTransport.Posix>
     /// Returns when everything that the worker was started with is in its `ServingState`.
     package typealias Load = @Sendable () async throws(WorkerError) -> Void
 
@@ -45,7 +45,7 @@ package struct WorkerServer: Service {
         self.onServing = onServing
         self.metrics = metrics
         self.logger = logger
-        let transport = Transport(
+        let transport = HTTP2ServerTransport.Posix(
             address: endpoint.socketAddress,
             // Robots have no business here: what they may ask is the gateway's to decide.
             transportSecurity: tls?.server(accepting: [.gateway]) ?? .plaintext,
@@ -60,7 +60,7 @@ package struct WorkerServer: Service {
             }
         )
         server = GRPCServer(
-            transport: transport,
+            transport: Transport(transport),
             services: [
                 InferenceService(worker: name, state: state, metrics: metrics, logger: logger),
                 HealthService(state: state),
@@ -71,13 +71,13 @@ package struct WorkerServer: Service {
 
     /// The bound address, once it is bound.
     package var address: String {
-        get async throws { "\(try await server.transport.listeningAddress)" }
+        get async throws { "\(try await server.transport.base.listeningAddress)" }
     }
 
     /// The bound port; nil for a unix socket.
     package var port: Int? {
         get async throws {
-            let address = try await server.transport.listeningAddress
+            let address = try await server.transport.base.listeningAddress
             return address.ipv4?.port ?? address.ipv6?.port
         }
     }
@@ -107,7 +107,7 @@ package struct WorkerServer: Service {
     /// host:port as others on the network can use it, once it is bound.
     package var reachableAddress: String {
         get async throws {
-            let bound = try await server.transport.listeningAddress
+            let bound = try await server.transport.base.listeningAddress
             if let address = bound.ipv4 { return "\(address.host):\(address.port)" }
             if let address = bound.ipv6 { return "[\(address.host)]:\(address.port)" }
             return "\(endpoint)"
@@ -149,7 +149,6 @@ package struct WorkerServer: Service {
 extension GrootCore.Endpoint {
     fileprivate var socketAddress: GRPCNIOTransportHTTP2.SocketAddress {
         switch self {
-        case .tcp("localhost", let port): .ipv4(host: "127.0.0.1", port: port)
         case .tcp(let host, let port) where host.contains(":"): .ipv6(host: host, port: port)
         case .tcp(let host, let port): .ipv4(host: host, port: port)
         case .unix(let path): .unixDomainSocket(path: path)
