@@ -26,4 +26,33 @@ struct EndpointTests {
     func printsWhatItWouldParse(text: String) throws {
         #expect(try Endpoint(parsing: text, defaultPort: 1).description == text)
     }
+
+    @Test(arguments: [
+        "127.0.0.1:1", "0.0.0.0", "255.255.255.255", "[::]", "[::1]:7", "[fe80::1%eth0]:7", "[2001:db8:0:0:0:0:0:1]",
+        "[::ffff:10.0.0.1]", "[1:2:3:4:5:6:7::]", "unix:/run/a.sock",
+    ])
+    func listensOnAddresses(text: String) throws {
+        let endpoint = try Endpoint(parsing: text, defaultPort: 1)
+        #expect(try endpoint.listening() == endpoint)
+    }
+
+    @Test
+    func localhostIsAnAddressToListenOn() throws {
+        #expect(try Endpoint(parsing: "LocalHost:7", defaultPort: 1).listening() == .tcp(host: "127.0.0.1", port: 7))
+    }
+
+    @Test(arguments: [
+        "gpu1", "gpu1.example.org:8090", "localhost.localdomain", "256.0.0.1", "1.2.3", "1.2.3.4.5", "1.2.3.",
+        "+1.2.3.4", "[::1::]", "[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7]", "[::g]", "[fe80::1%]", "[:]",
+    ])
+    func namesAreNothingToListenOn(text: String) {
+        let error = #expect(throws: EndpointError.self) { try Endpoint(parsing: text, defaultPort: 1).listening() }
+        #expect(error != nil)
+    }
+
+    @Test
+    func whoListensOnANameIsToldWhatToWrite() throws {
+        let error = #expect(throws: EndpointError.self) { try Endpoint(parsing: "gpu1", defaultPort: 8090).listening() }
+        #expect(error?.description.contains("an address of this machine is needed, not a name") == true)
+    }
 }

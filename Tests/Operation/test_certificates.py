@@ -220,7 +220,7 @@ class CertificateFaultTests(unittest.TestCase):
         self.assertRefused(robot, self.fleet.worker_port)
         self.assertRefused(None, self.fleet.worker_port)
         eventually("the worker's reason", lambda: "is of robot/direct, expected a gateway" in self.fleet.worker.text())
-        self.assertRegex(self.fleet.get("/metrics", self.fleet.worker_admin), r"groot_worker_refused_peers_total [1-9]")
+        self.assertRegex(self.fleet.get("/metrics", self.fleet.worker_admin), r"groot_worker_refused_peers_total\{worker=\"[^\"]+\"\} [1-9]")
 
     def test_a_worker_refuses_a_revoked_gateway(self):
         gateway = self.issue("gateway", "old", "--ip", "127.0.0.1")

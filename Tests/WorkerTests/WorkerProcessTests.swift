@@ -141,6 +141,13 @@ struct WorkerProcessTests {
         #expect(try await end(describe(tiny, "--fps", "10")).0 == 0)
     }
 
+    @Test(arguments: ["gpu1", "gpu1.example.org:8090", "256.0.0.1", "[::g]:1", "1.2.3.4:99999", ":1"])
+    func `where nobody can listen is refused by name, before anything is loaded`(listen: String) async throws {
+        let (code, log) = try await end([Self.executable, "--checkpoint", path("nowhere"), "--listen", listen])
+        #expect(code == 64, "\(log)")
+        #expect(log.contains("is no address") && log.contains("\"\(listen)\"") || log.contains("not a name"), "\(log)")
+    }
+
     /// A file system of one page in memory, visible to the worker alone, takes the place of the one that fills up.
     @Test(
         .enabled(if: isRoot, "mounting needs root"),

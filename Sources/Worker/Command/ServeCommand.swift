@@ -23,7 +23,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Address of the gRPC listener (default 127.0.0.1:\(DefaultPort.worker)).")
     var listen: String?
 
-    @Option(help: "Name in answers and logs (default: worker).")
+    @Option(help: "Name in answers, logs and metrics (default: worker); with TLS the certificate's name holds.")
     var name: String?
 
     @Option(help: "Address of /livez, /readyz and /metrics (default 127.0.0.1:\(DefaultPort.workerAdmin)), or off.")
@@ -64,7 +64,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw ValidationError(error.description)
         }
         do {
-            _ = try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker)
+            _ = try Self.endpoint(listen)
             if admin != "off" {
                 let endpoint = try Endpoint(parsing: admin ?? "127.0.0.1", defaultPort: DefaultPort.workerAdmin)
                 if case .unix = endpoint { throw ValidationError("--admin must be host:port or off.") }
@@ -87,13 +87,21 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
+    /// Where to listen; this machine alone unless told otherwise.
+    private static func endpoint(_ listen: String?) throws(EndpointError) -> Endpoint {
+        try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker).listening()
+    }
+
     func run() async throws {
         LogSetup.bootstrap(level: .info)
-        let name = name ?? "worker"
         var logger = Logger(label: "groot-worker")
+        let name = try certifiedName(logger) ?? name ?? "worker"
         logger[metadataKey: "worker"] = "\(name)"
+        if let said = self.name, said != name {
+            logger.warning("--name differs from the certificate, whose name holds", metadata: ["said": "\(said)"])
+        }
         let options = checkpoint.options
-        let metrics = WorkerMetrics(registry: MetricsRegistry(), maxBatch: options.maxBatch)
+        let metrics = WorkerMetrics(registry: MetricsRegistry(labels: ["worker": name]), maxBatch: options.maxBatch)
         let state = ServingState()
         let queue = BatchQueue<UInt64>.Configuration(
             maxWaiting: maxWaiting ?? 64,
@@ -120,7 +128,7 @@ struct ServeCommand: AsyncParsableCommand {
         )
         let server = WorkerServer(
             name: name,
-            listen: try Endpoint(parsing: listen ?? "127.0.0.1", defaultPort: DefaultPort.worker),
+            listen: try Self.endpoint(listen),
             tls: security,
             state: state,
             metrics: metrics,
@@ -197,15 +205,31 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func fleetTLS(_ registry: MetricsRegistry, _ logger: Logger) throws -> FleetTLS? {
-        do throws(TLSError) {
-            guard let files = try tls.files() else { return nil }
-            return try FleetTLS(
+        try securing(logger) { files throws(TLSError) in
+            try FleetTLS(
                 files,
                 reloadEvery: .seconds(tls.tlsReload),
                 process: "worker",
                 metrics: registry,
                 logger: logger
             )
+        }
+    }
+
+    /// A worker's name is its certificate's.
+    private func certifiedName(_ logger: Logger) throws -> String? {
+        let identity = try securing(logger) { files throws(TLSError) in try files.identity() }
+        return identity.flatMap { $0.kind == .worker ? $0.name : nil }
+    }
+
+    /// - Returns: nil without TLS.
+    private func securing<Value>(
+        _ logger: Logger,
+        _ body: (TLSFiles) throws(TLSError) -> Value?
+    ) throws -> Value? {
+        do throws(TLSError) {
+            guard let files = try tls.files() else { return nil }
+            return try body(files)
         } catch {
             logger.error("TLS cannot be set up", metadata: ["error": "\(error)"])
             throw ExitCode(ProcessExit.badInput.rawValue)
