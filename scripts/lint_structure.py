@@ -28,6 +28,7 @@ UNSAFE_FOLDERS = (
     "Sources/HTTP2/",
     "Sources/GrootStore/Postgres/",
     "Sources/GrootImaging/",
+    "Sources/Gateway/Control/FleetRequestDeserializer.swift",
     "Sources/Worker/Runtime/",
     "Sources/Worker/Service/InferRequestShape.swift",
     "Sources/Worker/Checkpoint/CheckpointFile.swift",

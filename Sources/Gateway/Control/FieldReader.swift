@@ -31,6 +31,8 @@ enum FieldReader {
         guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
             throw FieldProblem(field, "contains a control character")
         }
+        // What is there for what was no UTF-8: whose name that was, nobody can say.
+        guard !value.unicodeScalars.contains("\u{FFFD}") else { throw FieldProblem(field, "is no UTF-8") }
         guard !value.contains(where: \.isWhitespace) else { throw FieldProblem(field, "must not contain white space") }
         return value
     }

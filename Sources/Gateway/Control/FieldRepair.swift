@@ -23,6 +23,8 @@ enum RepairedField: String, Sendable, CaseIterable {
     case camera
     /// Any wall clock.
     case clock
+    /// Any text that was no UTF-8.
+    case encoding
 }
 
 /// Makes what is for people storable instead of refusing the record for it, and counts what it changed.

@@ -22,7 +22,7 @@ final class FleetControlPlane: ControlPlaneService {
     private static let restartPause: Duration = .seconds(5)
 
     private let store: Store
-    private let server: GRPCServer<HTTP2ServerTransport.Posix>
+    private let server: GRPCServer<CheckedHeadTransport<HTTP2ServerTransport.Posix>>
     private let socket: ControlSocket
     private let instruments: ControlInstruments
     private let memory = Mutex(WorkerMemory())
@@ -58,7 +58,7 @@ final class FleetControlPlane: ControlPlaneService {
             }
         )
         self.server = GRPCServer(
-            transport: transport,
+            transport: CheckedHeadTransport(transport),
             services: [
                 FleetService(
                     store: store,
@@ -77,7 +77,7 @@ final class FleetControlPlane: ControlPlaneService {
     var endpoint: GrootCore.Endpoint {
         get async throws {
             // Returns once it listens.
-            _ = try await server.transport.listeningAddress
+            _ = try await server.transport.base.listeningAddress
             return .unix(path: socket.path)
         }
     }
@@ -117,10 +117,10 @@ final class FleetControlPlane: ControlPlaneService {
     }
 
     /// Kept here until it is stored, with what the worker said before: the caller need not tell it again.
-    func workerDescribed(_ report: WorkerReport) async -> Bool {
-        note { $0.described(WorkerRecord(report)) }
+    func workerDescribed(_ report: WorkerReport) {
+        let record = WorkerRecord(report)
+        note { $0.described(record) }
         somethingDescribed.yield()
-        return true
     }
 
     private func note(_ change: (inout WorkerMemory) -> Void) {

@@ -15,7 +15,7 @@ struct FleetService: Groot_V1_Fleet.ServiceProtocol {
     /// Nil: workers cannot register.
     private let directory: WorkerDirectory?
     private let gate: ControlGate
-    private let instruments: ControlInstruments
+    let instruments: ControlInstruments
     private let logger: Logger
 
     init(

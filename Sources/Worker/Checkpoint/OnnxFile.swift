@@ -1,4 +1,5 @@
 import Foundation
+import GrootAPI
 import GrootCore
 
 /// What `model.onnx` says about the files that its weights lie in, and whether what it claims is there: read before

@@ -1,4 +1,5 @@
 import GRPCCore
+import GrootAPI
 import GrootCore
 
 /// Counts the fields of an encoded `groot.v1.InferRequest` before memory is taken for them: two bytes of a body can

@@ -193,7 +193,7 @@ struct ControlIdentityTests {
                     policy.checkpoint = digest
                     policy.inputs = [.with { $0.key = "a\u{0}" }]
                     let report = WorkerReport(name: worker, address: .tcp(host: "h", port: 1), policies: [policy])
-                    #expect(await control.workerDescribed(report))
+                    control.workerDescribed(report)
                 }
                 await database.start()
                 try await reachedEventually("all are saved") {

@@ -1,28 +1,28 @@
 /// Walks the fields of one encoded protobuf message without building it. Pure; asks for no byte outside its range,
 /// whatever the message claims.
-struct ProtobufCursor: Hashable, Sendable {
-    struct Field: Hashable, Sendable {
-        var number: UInt64
+package struct ProtobufCursor: Hashable, Sendable {
+    package struct Field: Hashable, Sendable {
+        package var number: UInt64
         /// Where a value of bytes lies; empty for numbers.
-        var bytes: Range<Int>
+        package var bytes: Range<Int>
         /// Of a varint, else 0.
-        var value: UInt64
+        package var value: UInt64
     }
 
-    private(set) var offset: Int
+    package private(set) var offset: Int
     private let end: Int
 
-    init(_ range: Range<Int>) {
+    package init(_ range: Range<Int>) {
         offset = range.lowerBound
         end = range.upperBound
     }
 
-    var isAtEnd: Bool { offset >= end }
+    package var isAtEnd: Bool { offset >= end }
 
     /// The field at `offset`, which moves behind it; nil when the rest is no field.
     ///
     /// - Parameter byte: the byte at an offset of the range; nil when it cannot be read.
-    mutating func next(_ byte: (Int) -> UInt8?) -> Field? {
+    package mutating func next(_ byte: (Int) -> UInt8?) -> Field? {
         guard let tag = varint(byte) else { return nil }
         let number = tag >> 3
         guard number > 0, number < 1 << 29 else { return nil }
