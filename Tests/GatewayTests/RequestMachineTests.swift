@@ -88,7 +88,7 @@ struct RequestMachineTests {
         let first = ticket(0)
         _ = machine.dispatched(first, at: at(1))
         #expect(machine.attemptEnded(1, Self.lost, Self.unavailable) == [.reschedule(unseen: false)])
-        #expect(machine.tried == [.init(worker: first.worker, incarnation: nil)])
+        #expect(machine.record.tried == [.init(worker: first.worker, incarnation: nil)])
         let second = ticket(1, number: 2)
         #expect(machine.dispatched(second, at: at(2)) == [.open(.init(number: 2, ticket: second))])
         let actions = machine.attemptEnded(2, Self.lost, Self.unavailable)
@@ -145,6 +145,70 @@ struct RequestMachineTests {
         #expect(machine.attemptEnded(2, Self.ok, Self.unavailable) == [.cancel(1, .overtaken), .deliver(2)])
     }
 
+    private static let down = GRPCStatus(.unavailable, "w0 stopped answering health checks")
+
+    /// Its worker is down and there is no other: the robot hears it after the hold limit, not at its deadline.
+    @Test
+    func aRequestOnALoneWorkerThatIsDownIsRefusedAfterTheHoldLimit() {
+        var machine = machine()
+        _ = machine.bodyEnded()
+        _ = machine.dispatched(ticket(0), at: at(0))
+        #expect(machine.workerWentDown(1, elsewhere: false, Self.down, at: at(1000)) == [])
+        #expect(machine.wakeAt == at(3000))
+        #expect(machine.timePassed(at: at(2999), waitingFor: { "" }) == [])
+        #expect(machine.timePassed(at: at(3000), waitingFor: { "" }) == [.look])
+        let actions = machine.looked(hopeful: false, otherwise: Self.unavailable, at: at(3000))
+        #expect(actions == [.cancel(1, .failed), .answer(Self.unavailable, hint: nil)])
+        #expect(machine.isEnded)
+    }
+
+    @Test
+    func anAnswerOfAWorkerThatWasDownIsWelcome() {
+        for isPassedOn in [false, true] {
+            var machine = machine()
+            _ = machine.bodyEnded()
+            _ = machine.dispatched(ticket(0), at: at(0))
+            _ = machine.workerWentDown(1, elsewhere: false, Self.down, at: at(1000))
+            if isPassedOn {
+                #expect(machine.answerBegan(1) == [.passOn(1)])
+                #expect(machine.answerEnded(1) == [.finish])
+            } else {
+                #expect(machine.attemptEnded(1, Self.ok, Self.unavailable) == [.deliver(1)])
+            }
+        }
+    }
+
+    /// Somebody is there again: another worker may have it too, and its own may still answer.
+    @Test
+    func aForsakenRequestGoesOnWhenSomebodyIsThereAgain() {
+        var machine = machine()
+        _ = machine.bodyEnded()
+        _ = machine.dispatched(ticket(0), at: at(0))
+        _ = machine.workerWentDown(1, elsewhere: false, Self.down, at: at(1000))
+        _ = machine.timePassed(at: at(3000), waitingFor: { "" })
+        #expect(machine.looked(hopeful: true, otherwise: Self.unavailable, at: at(3000)) == [])
+        #expect(machine.wakeAt == at(3000))
+        #expect(machine.timePassed(at: at(3000), waitingFor: { "" }) == [.askHedge])
+        let second = ticket(1, number: 2)
+        #expect(machine.hedgeDispatched(second, at: at(3001)) == [.open(.init(number: 2, ticket: second))])
+        #expect(machine.attemptEnded(2, Self.ok, Self.unavailable) == [.cancel(1, .overtaken), .deliver(2)])
+    }
+
+    @Test
+    func ofTwoWorkersTheOneThatIsDownIsLeft() {
+        for (down, up) in [(1, 2), (2, 1)] {
+            var machine = machine()
+            _ = machine.bodyEnded()
+            _ = machine.dispatched(ticket(0), at: at(0))
+            _ = machine.timePassed(at: at(200), waitingFor: { "" })
+            _ = machine.hedgeDispatched(ticket(1, number: 2), at: at(200))
+            #expect(machine.workerWentDown(down, elsewhere: false, Self.down, at: at(300)) == [.cancel(down, .failed)])
+            #expect(machine.workerWentDown(up, elsewhere: false, Self.down, at: at(400)) == [])
+            #expect(machine.wakeAt == at(2400))
+            #expect(machine.attemptEnded(up, Self.ok, Self.unavailable) == [.deliver(up)])
+        }
+    }
+
     /// Random events against the books that a simple model keeps: every ticket is used or given back, nobody is answered
     /// twice, nothing happens after the end.
     @Test(arguments: 0..<400 as Range<UInt64>)
@@ -182,7 +246,7 @@ struct RequestMachineTests {
                 case .withdraw:
                     #expect(isQueued || isAsking, "seed \(seed)")
                     isQueued = false
-                case .look: #expect(isQueued, "seed \(seed)")
+                case .look: #expect(isQueued || open.count == 1, "seed \(seed)")
                 case .uploaded: uploads += 1
                 case .passOn, .deliver, .answer: answers += 1
                 case .finish, .cutOff: #expect(answers == 1, "seed \(seed)")
@@ -221,7 +285,7 @@ struct RequestMachineTests {
                 take(machine.attemptEnded(number, OutcomeTable.verdict(ending), Self.unavailable))
             case 10:
                 guard let number = open.keys.randomElement(using: &random) else { continue }
-                take(machine.workerWentDown(number, elsewhere: chance(2) == 0, Self.unavailable))
+                take(machine.workerWentDown(number, elsewhere: chance(2) == 0, Self.unavailable, at: at(now)))
             case 11: take(machine.timePassed(at: at(now), waitingFor: { "everybody" }))
             case 12:
                 guard isHedging else { continue }
@@ -241,7 +305,7 @@ struct RequestMachineTests {
             }
             #expect(answers <= 1 && uploads <= 1, "seed \(seed)")
             #expect(attemptsAfterLoss <= 1, "seed \(seed): repeated once at most after a connection was lost")
-            #expect(machine.attempts <= 3, "seed \(seed)")
+            #expect(machine.record.count <= 3, "seed \(seed)")
             if machine.isEnded {
                 #expect(open.isEmpty && givenOut == returned, "seed \(seed): every ticket came back")
                 (isAsking, isQueued) = (false, false)

@@ -136,7 +136,7 @@ extension ProxyRequest {
                 traceparent: head?.traceparent,
                 status: status,
                 message: finalStatus?.message ?? (finalStatus == nil ? "\(closure.cause), \(closure.code)" : nil),
-                attempts: machine?.attempts ?? 0,
+                attempts: machine?.record.count ?? 0,
                 waited: waited,
                 took: took,
                 runway: head?.runway,

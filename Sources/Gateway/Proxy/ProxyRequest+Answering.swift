@@ -118,7 +118,7 @@ extension ProxyRequest {
     }
 
     private func origin(_ upstream: Upstream?) -> [(String, String)] {
-        let count = (MetadataKey.attempts, "\(machine?.attempts ?? 0)")
+        let count = (MetadataKey.attempts, "\(machine?.record.count ?? 0)")
         guard let upstream, upstream.member != nil else { return [count] }
         return [(MetadataKey.worker, upstream.name), count]
     }

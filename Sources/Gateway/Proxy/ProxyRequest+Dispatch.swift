@@ -17,14 +17,14 @@ extension ProxyRequest {
             dispatchToControl()
             return
         }
-        request.tried = machine?.tried ?? []
+        request.tried = machine?.record.tried ?? []
         scheduled = request
         hear(pool.change { scheduler, now in scheduler.failed(request, unseen: unseen, at: now) })
     }
 
     func askHedge() {
         guard var request = scheduled else { return }
-        request.tried = machine?.tried ?? []
+        request.tried = machine?.record.tried ?? []
         let effects = pool.change { scheduler, now in scheduler.hedged(request, at: now) }
         guard case .dispatch(let ticket) = effects.decision else {
             tell { $0.hedgeDispatched(nil, at: .now()) }
@@ -78,7 +78,7 @@ extension ProxyRequest {
     private func dispatched(_ ticket: Ticket) {
         shared.metrics.dispatched.increment()
         let now = MonotonicInstant.now()
-        if (machine?.attempts ?? 0) > 0 { shared.metrics.retries.increment() }
+        if (machine?.record.count ?? 0) > 0 { shared.metrics.retries.increment() }
         if let dryAt = scheduled?.dryAt { shared.metrics.slack.record(dryAt - now - ticket.expected) }
         tell { $0.dispatched(ticket, at: now) }
     }
@@ -116,7 +116,7 @@ extension ProxyRequest {
             shared.metrics.superseded.increment()
             pool.supersede(old, by: scheduled.observation)
         }
-        if !hopeful, machine?.failure == nil, let head {
+        if !hopeful, machine?.record.failure == nil, let head {
             let refusal = refusal(head)
             guard refusal.code == .unavailable else {
                 tell { $0.queued(hopeful: false, at: .now()) }
@@ -157,7 +157,7 @@ extension ProxyRequest {
             head.route == .control
             ? GRPCStatus(.unavailable, "the control plane is not reachable: \(pool.control.downReason)")
             : pool.refusal(head.checkpoint)
-        if let failure = machine?.failure { status.message += " (last attempt: \(failure.status.message))" }
+        if let failure = machine?.record.failure { status.message += " (last attempt: \(failure.status.message))" }
         return status
     }
 

@@ -152,11 +152,11 @@ final class ProxyRequest: HTTP2StreamHandler {
     func workerWentDown(_ attempt: Attempt) {
         guard let scheduled, let ticket = attempt.ticket else { return }
         var elsewhere = scheduled
-        elsewhere.tried = machine?.tried ?? []
+        elsewhere.tried = machine?.record.tried ?? []
         elsewhere.tried.append(.init(worker: ticket.worker, incarnation: ticket.incarnation))
         let isHopeful = shared.withScheduler { $0.isHopeful(elsewhere) }
         let why = GRPCStatus(.unavailable, "\(attempt.upstream.name) stopped answering health checks")
-        tell { $0.workerWentDown(attempt.number, elsewhere: isHopeful, why) }
+        tell { $0.workerWentDown(attempt.number, elsewhere: isHopeful, why, at: .now()) }
     }
 
     // MARK: Time

@@ -5,24 +5,6 @@ import GrootCore
 /// Events come in, actions come out; the shell, `ProxyRequest`, carries them out and keeps nothing that decides
 /// anything. Control-plane calls go the same way, with attempts that have no ticket.
 struct RequestMachine: Sendable {
-    /// What it may do.
-    struct Rules: Sendable {
-        /// Attempts in all.
-        var attempts = 3
-        /// A second worker when the robot is about to run dry.
-        var hedges = false
-        /// A second worker when the answer is so late, and three times as late as expected; zero: never.
-        var overdue = Duration.milliseconds(200)
-        /// From the head to the last byte of the request.
-        var uploadTimeout = Duration.seconds(30)
-        /// Bytes per second of an upload, after a grace of a second.
-        var uploadRate = 4096
-        /// Longest wait for a worker to come up.
-        var holdLimit = Duration.seconds(2)
-        /// How often a second worker is looked for again.
-        var hedgePause = Duration.milliseconds(50)
-    }
-
     /// One attempt that is under way.
     struct Try: Sendable, Equatable {
         /// From 1.
@@ -33,80 +15,25 @@ struct RequestMachine: Sendable {
 
     enum State: Sendable, Equatable {
         /// The body is on its way; nobody else is concerned.
-        case receiving(since: MonotonicInstant, byteCount: Int, lookAt: MonotonicInstant)
+        case receiving(UploadWatch)
         /// The body is complete. `queued`: it has a place in a queue, and is looked at again at that instant.
         case waiting(queued: MonotonicInstant?)
         /// `hedgeAt`: a second worker is asked then; nil when there will be none.
         case sent(Try, hedgeAt: MonotonicInstant?)
         /// Two workers have it; the first to answer wins.
         case hedged(Try, Try)
+        /// Its worker is down and nobody else is there: the answer is welcome, until then it is waited for.
+        case forsaken(Try, until: MonotonicInstant)
         /// An answer is passed on as it comes.
         case responded(Try)
         case ended
-    }
-
-    enum Action: Sendable, Equatable {
-        /// Ask the scheduler (or the control plane) for somebody who takes it.
-        case schedule
-        /// The same after a failure.
-        case reschedule(unseen: Bool)
-        case askHedge
-        case open(Try)
-        /// Not needed any more, never used.
-        case giveBack(Ticket)
-        /// This worker said that it does not have the checkpoint, and another one had it.
-        case contradict(Ticket)
-        case cancel(Int, AttemptOutcome)
-        /// Leave the queue.
-        case withdraw
-        /// Say whether anybody could take it, in `looked`.
-        case look
-        /// The upload is over: complete or not.
-        case uploaded
-        /// Headers and what there is of the body go to the robot, the rest follows.
-        case passOn(Int)
-        /// The whole answer of this attempt goes to the robot.
-        case deliver(Int)
-        /// The passed answer is complete.
-        case finish
-        /// The gateway's own answer.
-        case answer(GRPCStatus, hint: Duration?)
-        /// The end of an answer that was passed on and does not come to its own.
-        case cutOff(GRPCStatus)
-        case reset
-    }
-
-    /// Why a request got no worker.
-    enum Denial: Sendable, Equatable {
-        case shed(GRPCStatus, hint: Duration)
-        case superseded(GRPCStatus)
-        /// It is not repeated; what is said of that follows the failure's own text.
-        case givenUp(String)
-    }
-
-    /// Why the last attempt brought no answer.
-    struct Failure: Sendable, Equatable {
-        var status: GRPCStatus
-        /// Somebody who comes up may still take it; else there is no point in waiting.
-        var isHeld: Bool
     }
 
     private(set) var state: State
     let deadline: MonotonicInstant
     let rules: Rules
     private let dryAt: MonotonicInstant?
-    /// Attempts so far.
-    private(set) var attempts = 0
-    /// Attempts that it may have in all; fewer once a connection was lost with it.
-    private(set) var attemptLimit: Int
-    /// What to say when nobody is left to ask.
-    private(set) var failure: Failure?
-    /// Workers that it goes to no more.
-    private(set) var tried: [SchedulerRequest.Tried] = []
-    /// Attempts on workers that said that they do not have the checkpoint.
-    private var misplaced: [Ticket] = []
-    /// It names a checkpoint: a worker that comes up may have it.
-    private let selects: Bool
+    private(set) var record: AttemptRecord
 
     init(
         rules: Rules,
@@ -116,11 +43,10 @@ struct RequestMachine: Sendable {
         at now: MonotonicInstant
     ) {
         self.rules = rules
-        self.selects = selects
         self.dryAt = dryAt
         self.deadline = deadline
-        attemptLimit = rules.attempts
-        state = .receiving(since: now, byteCount: 0, lookAt: now + min(.seconds(2), rules.uploadTimeout))
+        record = AttemptRecord(limit: rules.attempts, selects: selects)
+        state = .receiving(UploadWatch(rules, at: now))
     }
 
     var isEnded: Bool { state == .ended }
@@ -128,9 +54,10 @@ struct RequestMachine: Sendable {
     /// When to call `timePassed` at the latest.
     var wakeAt: MonotonicInstant {
         switch state {
-        case .receiving(_, _, let look): min(deadline, look)
+        case .receiving(let upload): min(deadline, upload.lookAt)
         case .waiting(let look?): min(deadline, look)
         case .sent(_, let hedge?): min(deadline, hedge)
+        case .forsaken(_, let until): min(deadline, until)
         default: deadline
         }
     }
@@ -138,8 +65,9 @@ struct RequestMachine: Sendable {
     // MARK: The robot
 
     mutating func bodyArrived(_ count: Int) {
-        guard case .receiving(let since, let byteCount, let look) = state else { return }
-        state = .receiving(since: since, byteCount: byteCount + count, lookAt: look)
+        guard case .receiving(var upload) = state else { return }
+        upload.arrived(count)
+        state = .receiving(upload)
     }
 
     /// The last byte of the request is there.
@@ -161,8 +89,7 @@ struct RequestMachine: Sendable {
 
     mutating func dispatched(_ ticket: Ticket?, at now: MonotonicInstant) -> [Action] {
         guard case .waiting = state else { return ticket.map { [.giveBack($0)] } ?? [] }
-        attempts += 1
-        let next = Try(number: attempts, ticket: ticket)
+        let next = record.began(ticket)
         state = .sent(next, hedgeAt: hedgeAt(ticket, at: now))
         return [.open(next)]
     }
@@ -171,7 +98,7 @@ struct RequestMachine: Sendable {
     mutating func queued(hopeful: Bool, at now: MonotonicInstant) -> [Action] {
         guard case .waiting = state else { return [.withdraw] }
         state = .waiting(queued: now + rules.holdLimit)
-        if !hopeful, let failure, !failure.isHeld { return end(with: failure.status) }
+        if !hopeful, let failure = record.failure, !failure.isHeld { return end(with: failure.status) }
         return []
     }
 
@@ -179,14 +106,22 @@ struct RequestMachine: Sendable {
     mutating func looked(hopeful: Bool, otherwise refusal: @autoclosure () -> GRPCStatus, at now: MonotonicInstant)
         -> [Action]
     {
-        guard case .waiting(.some) = state else { return [] }
-        guard !hopeful else {
+        switch state {
+        case .waiting(.some) where hopeful:
             state = .waiting(queued: now + rules.holdLimit)
             return []
+        case .waiting(.some):
+            // What a worker says of the checkpoint is more than that nobody is left.
+            if let failure = record.failure, failure.status.code == .notFound { return end(with: failure.status) }
+            return end(with: refusal())
+        case .forsaken(let running, _) where hopeful:
+            state = .sent(running, hedgeAt: record.mayRepeat ? now : nil)
+            return []
+        case .forsaken(let running, _):
+            state = .waiting(queued: nil)
+            return [.cancel(running.number, .failed)] + end(with: refusal())
+        default: return []
         }
-        // What a worker says of the checkpoint is more than that nobody is left.
-        if let failure, failure.status.code == .notFound { return end(with: failure.status) }
-        return end(with: refusal())
     }
 
     mutating func denied(_ denial: Denial) -> [Action] {
@@ -196,7 +131,7 @@ struct RequestMachine: Sendable {
         case .shed(let status, let hint): return end(with: status, hint: hint)
         case .superseded(let status): return end(with: status)
         case .givenUp(let why):
-            var status = failure?.status ?? GRPCStatus(.unavailable, "no worker available")
+            var status = record.failure?.status ?? GRPCStatus(.unavailable, "no worker available")
             status.message += why
             return end(with: status)
         }
@@ -208,8 +143,7 @@ struct RequestMachine: Sendable {
             state = .sent(first, hedgeAt: now + rules.hedgePause)
             return []
         }
-        attempts += 1
-        let second = Try(number: attempts, ticket: ticket)
+        let second = record.began(ticket)
         state = .hedged(first, second)
         return [.open(second)]
     }
@@ -219,7 +153,8 @@ struct RequestMachine: Sendable {
     /// An answer begins that is passed on as it comes.
     mutating func answerBegan(_ number: Int) -> [Action] {
         switch state {
-        case .sent(let running, _) where running.number == number:
+        case .sent(let running, _) where running.number == number,
+            .forsaken(let running, _) where running.number == number:
             state = .responded(running)
             return [.passOn(number)]
         case .hedged(let first, let second) where [first.number, second.number].contains(number):
@@ -240,9 +175,10 @@ struct RequestMachine: Sendable {
     /// An attempt is over, and its stream too. The table says what that means.
     mutating func attemptEnded(_ number: Int, _ verdict: OutcomeTable.Verdict, _ status: GRPCStatus) -> [Action] {
         switch state {
-        case .sent(let running, _) where running.number == number:
+        case .sent(let running, _) where running.number == number,
+            .forsaken(let running, _) where running.number == number:
             if verdict.next == .answer { return delivering(number, verdict) }
-            noteFailure(verdict, status, of: running)
+            record.failed(verdict, status, of: running)
             return again(unseen: verdict.next == .elsewhere(seen: false))
         case .hedged(let first, let second) where [first.number, second.number].contains(number):
             let (ended, other) = first.number == number ? (first, second) : (second, first)
@@ -251,7 +187,7 @@ struct RequestMachine: Sendable {
                 return [.cancel(other.number, outcome)] + delivering(number, verdict)
             }
             // The other one goes on; there is no third at a time.
-            noteFailure(verdict, status, of: ended)
+            record.failed(verdict, status, of: ended)
             state = .sent(other, hedgeAt: nil)
             return []
         case .responded(let running) where running.number == number:
@@ -261,16 +197,23 @@ struct RequestMachine: Sendable {
         }
     }
 
-    /// The worker of this attempt fails its health checks. It is left only for somebody else who is there.
-    mutating func workerWentDown(_ number: Int, elsewhere: Bool, _ status: GRPCStatus) -> [Action] {
-        guard elsewhere, mayRepeat else { return [] }
+    /// The worker of this attempt fails its health checks. It is left for somebody else who is there or has it too; else its
+    /// answer is waited for as long as for a worker to come up.
+    mutating func workerWentDown(_ number: Int, elsewhere: Bool, _ status: GRPCStatus, at now: MonotonicInstant)
+        -> [Action]
+    {
         switch state {
         case .sent(let running, _) where running.number == number:
-            noteFailure(OutcomeTable.verdict(.unhealthy), status, of: running)
+            guard elsewhere, record.mayRepeat else {
+                record.forsaken(status)
+                state = .forsaken(running, until: now + rules.holdLimit)
+                return []
+            }
+            record.failed(OutcomeTable.verdict(.unhealthy), status, of: running)
             return [.cancel(number, .failed)] + again(unseen: false)
         case .hedged(let first, let second) where [first.number, second.number].contains(number):
+            record.forsaken(status)
             state = .sent(first.number == number ? second : first, hedgeAt: nil)
-            failure = Failure(status: status, isHeld: true)
             return [.cancel(number, .failed)]
         default: return []
         }
@@ -281,23 +224,19 @@ struct RequestMachine: Sendable {
     mutating func timePassed(at now: MonotonicInstant, waitingFor reason: () -> String) -> [Action] {
         guard now < deadline else { return deadlinePassed(reason) }
         switch state {
-        case .receiving(let since, let byteCount, let look):
-            guard now >= look else { return [] }
-            if let status = uploadFailure(since, byteCount, at: now) { return end(with: status) }
-            state = .receiving(
-                since: since,
-                byteCount: byteCount,
-                lookAt: min(now + .seconds(1), max(now, since + rules.uploadTimeout))
-            )
+        case .receiving(var upload):
+            if let status = upload.timePassed(rules, at: now) { return end(with: status) }
+            state = .receiving(upload)
             return []
         case .waiting(let look?) where now >= look: return [.look]
         case .sent(let running, let hedge?) where now >= hedge:
-            guard mayRepeat else {
+            guard record.mayRepeat else {
                 state = .sent(running, hedgeAt: nil)
                 return []
             }
-            exclude(running, everIncarnation: false)
+            record.isLate(running)
             return [.askHedge]
+        case .forsaken(_, let until) where now >= until: return [.look]
         default: return []
         }
     }
@@ -309,36 +248,19 @@ struct RequestMachine: Sendable {
             return end(with: GRPCStatus(.deadlineExceeded, "the deadline passed before the request was complete"))
         case .waiting:
             return end(with: GRPCStatus(.deadlineExceeded, "the deadline passed at the gateway: \(reason())"))
-        case .sent, .hedged, .responded:
+        case .sent, .hedged, .forsaken, .responded:
             return end(with: GRPCStatus(.deadlineExceeded, "the deadline passed at the gateway"))
         }
-    }
-
-    private func uploadFailure(_ since: MonotonicInstant, _ byteCount: Int, at now: MonotonicInstant) -> GRPCStatus? {
-        let took = now - since
-        if took >= rules.uploadTimeout {
-            return GRPCStatus(
-                .deadlineExceeded,
-                "the request was not complete after \(Int64(took.milliseconds)) ms (upload-timeout-ms)"
-            )
-        }
-        guard Double(byteCount) < Double(rules.uploadRate) * (took.seconds - 1) else { return nil }
-        return GRPCStatus(
-            .deadlineExceeded,
-            "\(byteCount) bytes of the request came in \(Int64(took.milliseconds)) ms: too slow (upload-rate)"
-        )
     }
 }
 
 extension RequestMachine {
-    var mayRepeat: Bool { attempts < attemptLimit }
-
     private func hedgeAt(_ ticket: Ticket?, at now: MonotonicInstant) -> MonotonicInstant? {
-        guard let ticket, ticket.isWork, mayRepeat else { return nil }
+        guard let ticket, ticket.isWork, record.mayRepeat else { return nil }
         let expected = ticket.expected
         var instant: MonotonicInstant?
         if rules.overdue > .zero { instant = now + max(rules.overdue, expected * 3) }
-        if rules.hedges, attempts == 1, let dryAt {
+        if rules.hedges, record.count == 1, let dryAt {
             // The last moment at which another one could still save it; at once when the answer may come too late.
             let last = max(now + .milliseconds(1), dryAt + (.zero - expected * 1.5))
             instant = min(instant ?? last, last)
@@ -346,29 +268,10 @@ extension RequestMachine {
         return instant
     }
 
-    private mutating func noteFailure(_ verdict: OutcomeTable.Verdict, _ status: GRPCStatus, of ended: Try) {
-        let isHeld = verdict.fault == .elsewhere ? selects : verdict.next != .elsewhere(seen: true)
-        failure = Failure(status: status, isHeld: isHeld)
-        // What the worker has not seen says nothing about it: after a GOAWAY it has another connection.
-        if verdict.fault != .network || verdict.next == .elsewhereOnce {
-            exclude(ended, everIncarnation: verdict.next == .elsewhereOnce)
-        }
-        if verdict.fault == .elsewhere, let ticket = ended.ticket { misplaced.append(ticket) }
-        // It may be what broke the connection: one more attempt, or the one that is under way beside it.
-        if verdict.next == .elsewhereOnce { attemptLimit = min(attemptLimit, max(attempts, ended.number + 1)) }
-    }
-
-    private mutating func exclude(_ attempt: Try, everIncarnation: Bool) {
-        guard let ticket = attempt.ticket else { return }
-        let incarnation = everIncarnation ? nil : ticket.incarnation
-        let entry = SchedulerRequest.Tried(worker: ticket.worker, incarnation: incarnation)
-        if !tried.contains(entry) { tried.append(entry) }
-    }
-
     private mutating func again(unseen: Bool) -> [Action] {
-        guard mayRepeat else {
+        guard record.mayRepeat else {
             state = .waiting(queued: nil)
-            return end(with: failure?.status ?? GRPCStatus(.unavailable, "no worker available"))
+            return end(with: record.failure?.status ?? GRPCStatus(.unavailable, "no worker available"))
         }
         state = .waiting(queued: nil)
         return [.reschedule(unseen: unseen)]
@@ -376,8 +279,8 @@ extension RequestMachine {
 
     private mutating func delivering(_ number: Int, _ verdict: OutcomeTable.Verdict) -> [Action] {
         state = .ended
-        guard verdict.fault == .nobody, !misplaced.isEmpty else { return [.deliver(number)] }
-        return [.deliver(number)] + misplaced.map { .contradict($0) }
+        guard verdict.fault == .nobody, !record.misplaced.isEmpty else { return [.deliver(number)] }
+        return [.deliver(number)] + record.misplaced.map { .contradict($0) }
     }
 
     private mutating func end(with status: GRPCStatus, hint: Duration? = nil) -> [Action] {
@@ -394,7 +297,8 @@ extension RequestMachine {
         switch state {
         case .receiving: return [.uploaded]
         case .waiting(let queued): return queued == nil ? [] : [.withdraw]
-        case .sent(let running, _), .responded(let running): return [.cancel(running.number, .abandoned)]
+        case .sent(let running, _), .forsaken(let running, _), .responded(let running):
+            return [.cancel(running.number, .abandoned)]
         case .hedged(let first, let second):
             return [.cancel(first.number, .abandoned), .cancel(second.number, .abandoned)]
         case .ended: return []
