@@ -21,9 +21,9 @@ struct DataPlaneTests {
             #expect(left <= .seconds(5) && left > .seconds(4))
             #expect(workers[0].now.bytes == 460_000)
             #expect(gateway.reports.all.map(\.checkpoints) == [["a"]])
-            let name =
-                "groot_gateway_attempts_total{outcome=\"ok\",worker=\"\(gateway.dataPlane.workerStatuses[0].address)\"}"
-            #expect(gateway.metric(name) == "1")
+            let address = gateway.dataPlane.workerStatuses[0].address
+            let labels = "address=\"\(address)\",outcome=\"ok\",worker=\"w0\""
+            #expect(gateway.metric("groot_gateway_attempts_total{\(labels)}") == "1")
         }
     }
 
@@ -172,6 +172,32 @@ struct DataPlaneTests {
             #expect(response.text == workers[1 - sick].name)
             #expect(MonotonicInstant.now() - began < .seconds(2))
             #expect(gateway.dataPlane.workerStatuses[sick].reason.contains("notServing"))
+        }
+    }
+
+    /// The only worker is gone: robots hear UNAVAILABLE and why, long before their deadline, of what it had in hand and of
+    /// what they ask meanwhile; and it is used again as soon as it is back.
+    @Test(arguments: ["is sick", "is cut off"])
+    func aLoneWorkerThatIsLostIsHeardOfBeforeTheDeadline(how: String) async throws {
+        try await withGateway(1) { gateway, workers in
+            let worker = workers[0]
+            worker.change { $0.behaviour = .silent }
+            async let inHand = gateway.infer(1000, robot: "r1", timeout: "60S")
+            #expect(await eventually { worker.now.bytes == 1000 })
+            worker.change { $0.healthy = false }
+            if how == "is cut off" { worker.breakConnections() }
+            #expect(await eventually { !gateway.dataPlane.workerStatuses[0].isUp })
+            async let asked = gateway.infer(1000, robot: "r2", timeout: "60S")
+            for response in try await [inHand, asked] {
+                #expect(response.grpcStatus == "14", "\(response.grpcMessage)")
+                #expect(response.grpcMessage.contains("w0") && response.grpcMessage.contains("is down"))
+            }
+            worker.change {
+                $0.behaviour = .answer(after: .zero)
+                $0.healthy = true
+            }
+            #expect(await gateway.up(1))
+            #expect(try await gateway.infer().text == "w0")
         }
     }
 

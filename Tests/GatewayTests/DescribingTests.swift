@@ -1,6 +1,5 @@
 import GrootCore
 import HTTP2
-import Synchronization
 import Testing
 
 @testable import Gateway
@@ -62,49 +61,41 @@ struct DescribingTests {
         }
     }
 
-    /// The control plane cannot store anything for a while: it is told until it can, and of what is new.
+    /// What a worker says of itself is bounded, and it serves all the same: nothing of it is believed, nobody else notices.
     @Test
-    func everyDescriptionReachesTheControlPlaneHoweverLateItIsReady() async throws {
+    func absurdDescriptionsAreNotTaken() async throws {
         try await withGateway(namesGeneration: true) { gateway, workers in
-            let control = LateControl()
-            let shared = gateway.dataPlane.shared
-            let task = Task { try await WorkerReports(control: control) { shared.members }.run() }
-            #expect(await eventually { control.asked >= 2 })
-            workers[0].change { $0.checkpoints = ["a", "c"] }
-            #expect(await eventually { gateway.dataPlane.workerStatuses[0].checkpoints == ["a", "c"] })
-            control.becomesReady()
-            #expect(await eventually { control.stored == ["w0": ["a", "c"], "w1": ["a"]] })
-            workers[1].change { $0.checkpoints = ["d"] }
-            #expect(await eventually { control.stored["w1"] == ["d"] })
-            task.cancel()
-            _ = await task.result
+            for absurd in [
+                Array(repeating: "", count: 200_000), (0..<300).map { "c\($0)" },
+                [String(repeating: "n", count: 100_000)], ["a", String(repeating: "n", count: 257)],
+            ] {
+                let asked = workers[0].now.descriptions
+                workers[0].change { $0.checkpoints = absurd }
+                #expect(await eventually { workers[0].now.descriptions > asked })
+                for robot in 0..<4 {
+                    let response = try await gateway.infer(robot: "r\(robot)", extra: [("groot-checkpoint", "a")])
+                    #expect(response.grpcStatus == "0")
+                }
+                #expect(gateway.dataPlane.workerStatuses[0].checkpoints == ["a"], "the last one that was believed")
+            }
+            let most = (0..<256).map { "c\($0)" }
+            workers[0].change { $0.checkpoints = most }
+            #expect(await eventually { gateway.dataPlane.workerStatuses[0].checkpoints == most })
         }
     }
-}
 
-/// A control plane whose store comes late.
-private final class LateControl: ControlPlaneService {
-    private struct State {
-        var isReady = false
-        var asked = 0
-        var stored: [String: [String]] = [:]
-    }
-
-    private let state = Mutex(State())
-    var asked: Int { state.withLock { $0.asked } }
-    var stored: [String: [String]] { state.withLock { $0.stored } }
-    var endpoint: Endpoint { .tcp(host: "127.0.0.1", port: 1) }
-    var notReadyReason: String? { nil }
-
-    func run() async throws {}
-
-    func becomesReady() { state.withLock { $0.isReady = true } }
-
-    func workerDescribed(_ report: WorkerReport) async -> Bool {
-        state.withLock {
-            $0.asked += 1
-            if $0.isReady { $0.stored[report.name] = report.checkpoints }
-            return $0.isReady
+    /// Every description reaches the control plane, which keeps it until the database has it (`WorkerMemory`).
+    @Test
+    func everyDescriptionIsTold() async throws {
+        try await withGateway(namesGeneration: true) { gateway, workers in
+            func told() -> [String] {
+                gateway.reports.all.map { "\($0.name) \($0.checkpoints.joined(separator: " "))" }.sorted()
+            }
+            #expect(await eventually { told() == ["w0 a", "w1 a"] })
+            workers[0].change { $0.checkpoints = ["a", "c"] }
+            #expect(await eventually { told() == ["w0 a", "w0 a c", "w1 a"] })
+            workers[1].change { $0.checkpoints = ["d"] }
+            #expect(await eventually { told() == ["w0 a", "w0 a c", "w1 a", "w1 d"] })
         }
     }
 }

@@ -114,6 +114,24 @@ struct IdentityTests {
         }
     }
 
+    /// On pages, in metrics, in reports and in answers.
+    @Test
+    func aWorkersNameIsItsCertificates() async throws {
+        for said in ["w1", "w2", "", String(repeating: "x", count: 100_000), "\u{1B}[31m\"w\n"] {
+            try await withGateway(as: "groot://robot/r1", workerSays: said) { gateway, _ in
+                let response = try await gateway.infer()
+                #expect(response.headers["groot-worker"] == "w1", "\(said.prefix(20))")
+                #expect(await eventually { gateway.reports.all.map(\.name) == ["w1"] })
+                #expect(gateway.dataPlane.workerStatuses.map(\.name) == ["w1"])
+                let up = gateway.registry.render().split(separator: "\n").filter {
+                    $0.hasPrefix("groot_gateway_worker_up{")
+                }
+                let address = gateway.dataPlane.workerStatuses[0].address
+                #expect(up == ["groot_gateway_worker_up{address=\"\(address)\",worker=\"w1\"} 1.0"])
+            }
+        }
+    }
+
     @Test
     func aRevokedRobotIsCutOffAtTheReload() async throws {
         let list = try authority.write("revoked", "# none\n")
@@ -137,6 +155,7 @@ struct IdentityTests {
     private func withGateway(
         as uri: String,
         revoked: String? = nil,
+        workerSays name: String = "w1",
         _ body: (GatewayFixture, ScriptedWorker) async throws -> Void
     ) async throws {
         let authority = authority.certificate
@@ -156,7 +175,7 @@ struct IdentityTests {
             TLSConfiguration(certificate: server.certificate, key: server.key, authority: authority)
         )
         let scripted = ScriptedWorker(
-            "w1",
+            name,
             tls: try TLSContextSource(
                 .server,
                 TLSConfiguration(certificate: worker.certificate, key: worker.key, authority: authority)

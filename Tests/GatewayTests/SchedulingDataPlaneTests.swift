@@ -130,7 +130,7 @@ struct SchedulingDataPlaneTests {
         let statuses = try await load.value
         #expect(statuses.keys.sorted() == ["0"] && (statuses["0"] ?? 0) > 20, "\(statuses)")
         #expect(workers.dropFirst().allSatisfy { $0.requestCount > 0 })
-        #expect(!gateway.registry.render().contains("worker=\"\(endpoints[1])\""), "its series are gone")
+        #expect(!gateway.registry.render().contains("address=\"\(endpoints[1])\""), "its series are gone")
         try await gateway.stop()
         for worker in workers { try await worker.stop() }
     }

@@ -32,6 +32,33 @@ struct MetricsRegistryTests {
     }
 
     @Test
+    func aSeriesGoesOnUnderAnotherLabel() {
+        let registry = MetricsRegistry(labels: ["site": "a"])
+        let labels = ["address": "h:1", "worker": ""]
+        let counter = registry.counter("groot_x_total", help: "x", labels: labels)
+        let other = registry.counter("groot_x_total", help: "x", labels: ["address": "h:2", "worker": ""])
+        counter.increment()
+        registry.relabel(labels, "worker", to: "a\"b")
+        counter.increment()
+        other.increment()
+        let lines = registry.render().split(separator: "\n").filter { !$0.hasPrefix("#") }
+        #expect(
+            lines == [
+                #"groot_x_total{address="h:1",site="a",worker="a\"b"} 2"#,
+                #"groot_x_total{address="h:2",site="a",worker=""} 1"#,
+            ]
+        )
+        // Twice, or of nobody: nothing happens.
+        registry.relabel(labels, "worker", to: "c")
+        registry.relabel(["address": "h:3", "worker": ""], "worker", to: "c")
+        #expect(!registry.render().contains("worker=\"c\""))
+        registry.relabel(["address": "h:1", "worker": "a\"b"], "worker", to: "d")
+        #expect(registry.counter("groot_x_total", help: "x", labels: ["address": "h:1", "worker": "d"]) === counter)
+        registry.remove(labels: ["address": "h:1"])
+        #expect(!registry.render().contains("h:1"))
+    }
+
+    @Test
     func theSameNameAndLabelsAreTheSameInstrument() {
         let registry = MetricsRegistry()
         registry.counter("groot_x_total", help: "x", labels: ["a": "1", "b": "2"]).increment()

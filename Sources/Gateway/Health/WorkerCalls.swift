@@ -26,10 +26,34 @@ enum WorkerCalls {
     static func description(in response: HTTP2Response) -> Result<Groot_V1_DescribeResponse, Failure> {
         let status = Status(response)
         guard status.code == 0 else { return .failure(Failure(reason: "\(status)")) }
-        guard let message = message(in: response.body),
-            let answer = try? Groot_V1_DescribeResponse(serializedBytes: message)  // malformed: said below
+        guard let message = message(in: response.body) else { return .failure(Failure(reason: "malformed answer")) }
+        // Before memory is taken: two bytes of an answer can stand for hundreds of it.
+        guard isPlausible(message) else {
+            return .failure(Failure(reason: "it describes more than \(mostCheckpoints) checkpoints"))
+        }
+        guard let answer = try? Groot_V1_DescribeResponse(serializedBytes: message)  // malformed: said below
         else { return .failure(Failure(reason: "malformed answer")) }
+        if let long = answer.policies.first(where: { $0.checkpoint.utf8.count > longestCheckpoint }) {
+            let name = ReadableText.clipped(long.checkpoint, to: ReadableText.nameBytes)
+            return .failure(Failure(reason: "the name \(name) has more than \(longestCheckpoint) bytes"))
+        }
         return .success(answer)
+    }
+
+    /// Checkpoints of one worker, as the control plane remembers them.
+    static let mostCheckpoints = WorkerMemory.checkpointLimit
+    /// Bytes of a checkpoint's name.
+    static let longestCheckpoint = FieldLimit.checkpoint
+
+    private static func isPlausible(_ message: [UInt8]) -> Bool {
+        var cursor = ProtobufCursor(message.indices)
+        var count = 0
+        // What is no field is for the decoder to say. The worker's name and what later workers add are few.
+        while !cursor.isAtEnd, cursor.next({ message[$0] }) != nil {
+            count += 1
+            if count > mostCheckpoints + 16 { return false }
+        }
+        return true
     }
 
     struct Failure: Error {

@@ -92,7 +92,7 @@ final class AccessLog: Sendable {
         metadata["worker"] = entry.worker.map { "\($0)" }
         metadata["traceparent"] = entry.traceparent.map { "\($0)" }
         // As the worker encoded it.
-        metadata["error"] = entry.message.map { "\(LogText.decoded($0))" }
+        metadata["error"] = entry.message.map { "\(ReadableText.decoded($0))" }
         metadata["runway_ms"] = entry.runway.map { "\($0.milliseconds)" }
         if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
         logger.notice("request", metadata: metadata)

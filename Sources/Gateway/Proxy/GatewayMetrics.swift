@@ -4,8 +4,13 @@ import Synchronization
 
 /// The data plane's instruments; docs/gateway-metrics.md lists them. Any thread.
 final class GatewayMetrics: Sendable {
-    /// One worker's instruments; the label is its address. They go when the worker leaves.
+    /// One worker's instruments. `address` tells them apart, `worker` is the name that it has everywhere, empty until it is
+    /// known; they go when the worker leaves.
     final class Worker: Sendable {
+        private let registry: MetricsRegistry
+        private let address: String
+        private let known = Mutex("")
+
         /// How an attempt ended.
         let ok: Counter
         let failed: Counter
@@ -20,12 +25,15 @@ final class GatewayMetrics: Sendable {
         let up: Gauge
         let answer: DurationHistogram
 
-        init(_ registry: MetricsRegistry, worker: String) {
+        init(_ registry: MetricsRegistry, address: String) {
+            self.registry = registry
+            self.address = address
+            let labels = ["worker": "", "address": address]
             func outcome(_ outcome: String) -> Counter {
                 registry.counter(
                     "groot_gateway_attempts_total",
                     help: "Requests sent to a worker, by how they ended.",
-                    labels: ["worker": worker, "outcome": outcome]
+                    labels: labels.merging(["outcome": outcome]) { $1 }
                 )
             }
             ok = outcome("ok")
@@ -35,7 +43,6 @@ final class GatewayMetrics: Sendable {
             abandoned = outcome("abandoned")
             unseen = outcome("unseen")
             misplaced = outcome("misplaced")
-            let labels = ["worker": worker]
             ejections = registry.counter(
                 "groot_gateway_ejections_total",
                 help: "Times that the worker was ejected for failures.",
@@ -57,6 +64,17 @@ final class GatewayMetrics: Sendable {
                 help: "From the last request byte handed to the worker until its response headers.",
                 labels: labels
             )
+        }
+
+        /// The label that its series carry.
+        var name: String { known.withLock { $0 } }
+
+        /// Its series go on under this name.
+        func named(_ name: String) {
+            known.withLock { known in
+                registry.relabel(["address": address, "worker": known], "worker", to: name)
+                known = name
+            }
         }
     }
 

@@ -54,7 +54,8 @@ struct GatewayProcess {
                 control: endpoint,
                 registry: registry,
                 logger: logger,
-                orders: orders
+                orders: orders,
+                onWorkerDescribed: { control.workerDescribed($0) }
             )
         }
         self.reload = ReloadService(
@@ -95,10 +96,6 @@ struct GatewayProcess {
                 .init(service: ControlService(control: control), successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: directory, successTerminationBehavior: .ignore),
                 .init(service: reload, successTerminationBehavior: .ignore),
-                .init(
-                    service: WorkerReports(control: control) { [running] in running.peek()?.shared.members ?? [] },
-                    successTerminationBehavior: .ignore
-                ),
                 .init(
                     service: CertificateService(running: running),
                     successTerminationBehavior: .ignore

@@ -67,7 +67,7 @@ final class GatewayShared: Sendable {
         roster.withLock { roster in
             guard !roster.contains(where: { $0.endpoint == endpoint }) else { return nil }
             let id = scheduler.withLock { $0.joined(address: "\(endpoint)") }
-            let instruments = GatewayMetrics.Worker(registry, worker: "\(endpoint)")
+            let instruments = GatewayMetrics.Worker(registry, address: "\(endpoint)")
             let member = WorkerMember(
                 id: id,
                 endpoint: endpoint,
@@ -125,7 +125,7 @@ final class GatewayShared: Sendable {
         }
         guard let member else { return nil }
         _ = scheduler.withLock { $0.left(member.id, at: .now()) }
-        registry.remove(labels: ["worker": "\(endpoint)"])
+        registry.remove(labels: ["address": "\(endpoint)"])
         return member
     }
 

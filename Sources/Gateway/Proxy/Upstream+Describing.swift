@@ -40,10 +40,25 @@ extension Upstream {
     private func described(_ description: Groot_V1_DescribeResponse) {
         guard let member, let pool else { return }
         let isFirst = descriptions.answered()
-        if !description.worker.isEmpty { name = description.worker }
+        named(description.worker)
         if speaks { report(WorkerReport(name: name, address: endpoint, policies: description.policies), isFirst) }
         let policies = description.policies.map(DescribedPolicy.init)
         pool.change { scheduler, now in scheduler.described(member.id, policies, at: now) }
+    }
+
+    /// A worker's name is its certificate's; only one without may choose.
+    func named(_ said: String?) {
+        let certified = connection?.peer?.identity.flatMap { $0.kind == .worker ? $0.name : nil }
+        let chosen = said.map { PeopleText.clean($0, limit: PeerIdentity.maximumNameBytes) } ?? ""
+        guard let found = certified ?? (chosen.isEmpty ? nil : chosen) else { return }
+        name = found
+        guard speaks else { return }
+        member?.named(found)
+        guard !chosen.isEmpty, chosen != found, let suppressed = misnamed.admit(at: .now()) else { return }
+        shared.logger.warning(
+            "calls itself otherwise than its certificate, whose name holds",
+            metadata: metadata(["said": "\(chosen)", "suppressed": "\(suppressed)"])
+        )
     }
 
     /// Tells what is new, and of every new connection.

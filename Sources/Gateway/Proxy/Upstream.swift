@@ -14,7 +14,7 @@ final class Upstream {
 
     let kind: Kind
     let endpoint: Endpoint
-    /// As the worker calls itself; its address until it has said so.
+    /// Its certificate's, else as the worker calls itself; its address until it is known.
     var name: String
     /// What is known of what it serves, and when to ask again.
     var descriptions = DescriptionWatch()
@@ -37,6 +37,7 @@ final class Upstream {
     private var letGo = 0
     private var attempts: [ObjectIdentifier: Attempt] = [:]
     var unreachable = RateLimit(every: .seconds(10))
+    var misnamed = RateLimit(every: .seconds(3600))
 
     init(kind: Kind, endpoint: Endpoint, pool: UpstreamPool?, shared: GatewayShared, eventLoop: any EventLoop) {
         self.kind = kind
@@ -257,6 +258,7 @@ final class Upstream {
     }
 
     private func cameUp() {
+        named(nil)
         if speaks { shared.logger.info("is up", metadata: metadata()) }
         guard let member, let pool else { return }
         if speaks {

@@ -30,7 +30,7 @@ final class WorkerMember: Sendable {
     let verifiedAs: String?
     let metrics: GatewayMetrics.Worker
     private let state: Mutex<Status>
-    private let lastReport = Mutex<(number: Int, report: WorkerReport)?>(nil)
+    private let lastReport = Mutex<WorkerReport?>(nil)
 
     init(
         id: WorkerID,
@@ -49,18 +49,22 @@ final class WorkerMember: Sendable {
 
     var status: Status { state.withLock { $0 } }
 
-    /// What it said last of itself; the number changes whenever that is to be remembered anew.
-    var report: (number: Int, report: WorkerReport)? { lastReport.withLock { $0 } }
+    /// It is known by this name from now on: on pages, in metrics, in the database.
+    func named(_ name: String) {
+        let old = state.withLock { status in
+            defer { status.name = name }
+            return status.name
+        }
+        if old != name || metrics.name.isEmpty { metrics.named(name) }
+    }
 
     /// Takes note of what it says of itself; false when that is nothing new.
     func described(_ report: WorkerReport, always: Bool) -> Bool {
-        update {
-            $0.name = report.name
-            $0.checkpoints = report.checkpoints
-        }
+        named(report.name)
+        update { $0.checkpoints = report.checkpoints }
         return lastReport.withLock { last in
-            guard always || last?.report != report else { return false }
-            last = ((last?.number ?? 0) + 1, report)
+            guard always || last != report else { return false }
+            last = report
             return true
         }
     }

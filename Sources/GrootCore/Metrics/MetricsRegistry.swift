@@ -50,6 +50,23 @@ package final class MetricsRegistry: Sendable {
         }
     }
 
+    /// Series with these labels among its own carry another value of one of them from now on, and go on counting.
+    package func relabel(_ labels: [String: String], _ label: String, to value: String) {
+        guard let old = labels[label] else { return }
+        let wanted = labels.map { "\($0.key)=\"\(Self.escape($0.value))\"" }
+        let (from, to) = ("\(label)=\"\(Self.escape(old))\"", "\(label)=\"\(Self.escape(value))\"")
+        families.withLock { families in
+            families = families.mapValues { family in
+                var family = family
+                for (key, series) in family.series where wanted.allSatisfy({ key.contains($0) }) {
+                    family.series[key] = nil
+                    family.series[key.replacing(from, with: to, maxReplacements: 1)] = series
+                }
+                return family
+            }
+        }
+    }
+
     /// The Prometheus text exposition of everything registered, families and series sorted by name.
     package func render() -> String {
         let families = families.withLock { $0 }
