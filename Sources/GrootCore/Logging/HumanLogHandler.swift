@@ -33,7 +33,7 @@ package struct HumanLogHandler: LogHandler {
             label: label,
             message: event.message.description,
             metadata: metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 })
-                .mapValues { LogText.clipped($0.description) }
+                .mapValues { ReadableText.logged($0.description) }
         )
         TerminalConsole.shared.log(line, isTerminal: true)
     }

@@ -33,7 +33,7 @@ package struct JSONLogHandler: LogHandler {
             "message": event.message.description,
         ]
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
-            fields[key] = LogText.clipped(value.description)
+            fields[key] = ReadableText.logged(value.description)
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -1,4 +1,4 @@
-/// Text for people that crosses a border: no control characters, and no longer than the border carries. Pure.
+/// Text that is quoted in a header, a message or a log line: no control characters, and no longer than that carries. Pure.
 ///
 /// What comes from the other side of a border may be of any length and may hold colour codes; a message about it must
 /// neither end the connection that carries it nor the log that shows it.

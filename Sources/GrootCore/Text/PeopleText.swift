@@ -2,10 +2,36 @@
 ///
 /// What a terminal or a page would obey goes: escape sequences, control characters but tab and new line, marks that turn
 /// the direction of writing. What is longer than allowed ends in "…". Pure; applied where text leaves and where it arrives.
+///
+/// For what is kept and shown as itself, in records and on pages. What travels in a header, or is quoted in a message or a log
+/// line, is `ReadableText`'s.
 package enum PeopleText {
+    /// Longest text in one field of a record, UTF-8 bytes.
+    package static let fieldBytes = 2048
+
     /// - Parameter limit: in UTF-8 bytes.
     package static func clean(_ text: String, limit: Int) -> String {
         clipped(cleaned(text), limit: limit)
+    }
+
+    /// The same in one line: what ends lines and separates columns separates words.
+    package static func line(_ text: String, limit: Int = fieldBytes) -> String {
+        clipped(inOneLine(text), limit: limit)
+    }
+
+    /// Several texts as one line; those that are empty are left out.
+    package static func line(joining texts: [String], limit: Int = fieldBytes) -> String {
+        clipped(texts.map { line($0, limit: limit) }.filter { !$0.isEmpty }.joined(separator: "; "), limit: limit)
+    }
+
+    private static func inOneLine(_ text: String) -> String {
+        var ends = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            // The ends of lines and pages that are none to a terminal.
+            let isEnd = [0x0B, 0x0C, 0x85, 0x2028, 0x2029].contains(scalar.value)
+            ends.append(isEnd ? "\n" : scalar)
+        }
+        return String(cleaned(String(ends)).map { $0 == "\n" || $0 == "\t" ? " " : $0 })
     }
 
     /// True when `clean` would change nothing.
@@ -48,7 +74,7 @@ package enum PeopleText {
             case 0x09, 0x0A: result.append(scalar)
             case 0..<0x20, 0x7F..<0xA0: continue
             // Directional marks, invisible operators, line and paragraph separators.
-            case 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF, 0xFFF9...0xFFFB: continue
+            case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF, 0xFFF9...0xFFFB: continue
             default: result.append(scalar)
             }
         }

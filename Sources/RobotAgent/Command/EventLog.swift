@@ -42,7 +42,7 @@ package struct EventLog: Sendable {
         event.happenedAtUnixNs = WallClock.unixNanoseconds()
         event.kind = kind.rawValue
         event.name = name
-        event.message = PlainText.cleaned(String(message.prefix(Self.maximumMessage)))
+        event.message = PeopleText.line(String(message.prefix(Self.maximumMessage)))
         await spool.append(event)
     }
 }

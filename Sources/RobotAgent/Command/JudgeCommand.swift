@@ -92,6 +92,6 @@ package struct JudgeCommand: Sendable {
         // Unreadable output is none.
         let data = (try? handle.read(upToCount: 4 * maximumReason)) ?? Data()
         let line = String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: true).first
-        return PlainText.cleaned(line.map(String.init) ?? "", limit: maximumReason)
+        return PeopleText.line(line.map(String.init) ?? "", limit: maximumReason)
     }
 }

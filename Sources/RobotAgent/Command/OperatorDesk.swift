@@ -96,7 +96,7 @@ package final class OperatorDesk: Sendable {
     package func takeNotes() -> String {
         state.withLock { state in
             defer { state.notes = [] }
-            return PlainText.joined(state.notes)
+            return PeopleText.line(joining: state.notes)
         }
     }
 

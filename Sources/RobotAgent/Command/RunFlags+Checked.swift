@@ -48,7 +48,7 @@ extension RunFlags {
         )
         checker.require(!basics.task.allSatisfy(\.isWhitespace), "--task is empty")
         checker.require(
-            PlainText.cleaned(basics.task, limit: .max) == basics.task,
+            PeopleText.line(basics.task, limit: .max) == basics.task,
             "--task holds control characters; it would not be stored"
         )
         checker.require(

@@ -31,6 +31,6 @@ extension Groot_V1_InferenceRecord {
         let failure = error as? RPCError
         status = failure.map { StatusName.of($0.code) } ?? "INTERNAL"
         // A worker writes what it likes.
-        message = PlainText.cleaned(failure?.message ?? "\(error)")
+        message = PeopleText.line(failure?.message ?? "\(error)")
     }
 }

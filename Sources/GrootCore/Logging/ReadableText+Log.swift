@@ -1,10 +1,10 @@
-/// Texts of strangers as a log may show them: short, decoded, without control characters. Pure.
-package enum LogText {
+/// Texts of strangers as a log shows them: short, and a `grpc-message` decoded.
+extension ReadableText {
     /// Characters of one value in a log line; more is cut and said.
-    package static let limit = 1024
+    package static let logCharacters = 1024
 
-    /// At most `limit` characters, and how many more there were.
-    package static func clipped(_ text: String, to limit: Int = limit) -> String {
+    /// A value as a log shows it: at most `limit` characters, and how many more there were.
+    package static func logged(_ text: String, to limit: Int = logCharacters) -> String {
         // Most are short, and counting bytes costs nothing.
         guard text.utf8.count > limit else { return text }
         let end = text.index(text.startIndex, offsetBy: limit, limitedBy: text.endIndex) ?? text.endIndex
@@ -13,9 +13,9 @@ package enum LogText {
     }
 
     /// A `grpc-message` for people: its %XX as the characters that they stand for, control characters as spaces, clipped.
-    package static func decoded(_ message: String, limit: Int = limit) -> String {
+    package static func decoded(_ message: String, limit: Int = logCharacters) -> String {
         guard message.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 < 0x20 || $0 >= 0x7F }) else {
-            return clipped(message, to: limit)
+            return logged(message, to: limit)
         }
         var bytes: [UInt8] = []
         var rest = Array(message.utf8.prefix(16 * limit))[...]
@@ -33,7 +33,7 @@ package enum LogText {
             scalar.properties.generalCategory == .control ? " " : Character(scalar)
         }
         let more = message.utf8.count > 16 * limit ? "…" : ""
-        return clipped(String(shown), to: limit) + more
+        return logged(String(shown), to: limit) + more
     }
 
     private static func hex(_ digits: ArraySlice<UInt8>) -> UInt8? {

@@ -1,9 +1,8 @@
+import GrootCore
 import Testing
 
-@testable import RobotAgent
-
-/// What people and workers write, as it leaves for the control plane.
-struct PlainTextTests {
+/// What people and workers write, as one line of a record.
+struct PeopleTextLineTests {
     @Test(
         arguments: [
             ("box slipped\u{1B}[D\u{1B}[D from claw", "box slipped from claw"),
@@ -24,7 +23,7 @@ struct PlainTextTests {
         ]
     )
     func onlyTextIsLeft(text: String, cleaned: String) {
-        #expect(PlainText.cleaned(text) == cleaned)
+        #expect(PeopleText.line(text) == cleaned)
     }
 
     /// Every scalar below U+2100 and every pair of an introducer with it: nothing that a record may not hold is left.
@@ -33,7 +32,7 @@ struct PlainTextTests {
         let introducers = ["", "\u{1B}", "\u{1B}[", "\u{1B}]", "\u{9B}", "\u{1B}P", "\u{1B}#"]
         for introducer in introducers {
             for scalar in scalars {
-                let text = PlainText.cleaned("a" + introducer + String(scalar) + "b")
+                let text = PeopleText.line("a" + introducer + String(scalar) + "b")
                 #expect(
                     text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control },
                     "\(introducer.debugDescription) U+\(String(scalar.value, radix: 16))"
@@ -46,26 +45,14 @@ struct PlainTextTests {
     func longTextsAreCutBetweenCharacters(character: String) {
         for count in [1, 2040, 2048, 2049, 3000] {
             let text = String(repeating: character, count: count)
-            let cut = PlainText.cleaned(text)
-            #expect(cut.utf8.count <= PlainText.maximumBytes)
-            if text.utf8.count <= PlainText.maximumBytes {
+            let cut = PeopleText.line(text)
+            #expect(cut.utf8.count <= PeopleText.fieldBytes)
+            if text.utf8.count <= PeopleText.fieldBytes {
                 #expect(cut == text)
             } else {
                 #expect(cut.hasSuffix("…") && cut.dropLast().allSatisfy { String($0) == character })
-                #expect(cut.utf8.count > PlainText.maximumBytes - character.utf8.count - 3)
+                #expect(cut.utf8.count > PeopleText.fieldBytes - character.utf8.count - 3)
             }
         }
-    }
-
-    @Test func severalNotesShareTheRoom() {
-        let desk = OperatorDesk(orders: OrderInbox())
-        desk.typed("n box slipped\u{1B}[D from claw")
-        desk.typed("N second")
-        desk.typed("n \u{1B}[A")
-        #expect(desk.takeNotes() == "box slipped from claw; second")
-        #expect(desk.takeNotes() == "")
-        for _ in 0..<4 { desk.typed("n " + String(repeating: "长", count: 300)) }
-        let notes = desk.takeNotes()
-        #expect(notes.utf8.count <= 2048 && notes.utf8.count > 2040 && notes.hasSuffix("…"))
     }
 }
