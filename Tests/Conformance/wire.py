@@ -33,12 +33,14 @@ def settings(*pairs: tuple[int, int]) -> bytes:
 class Peer:
     """One connection to the server under test."""
 
-    def __init__(self, port: int, patience: float, greet: bool = True, *pairs: tuple[int, int]) -> None:
+    def __init__(self, port: int, patience: float, greet: bool = True, *pairs: tuple[int, int], tls=None) -> None:
         self.patience = patience
         self.encoder = hpack.Encoder()
         self.decoder = hpack.Decoder()
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.buffer = b""
         self.closed = False
         self.seen: list[Frame] = []
