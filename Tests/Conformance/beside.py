@@ -78,10 +78,12 @@ def main() -> None:
     time.sleep(2)
     for offence in sys.argv[3:]:
         robots.clear()
-        time.sleep(1.5)
+        time.sleep(1)
         before, _, _ = robots.clear()
         counted = limits(fleet)
-        script = [sys.executable, sys.argv[0].replace("beside.py", "offenders.py"), sys.argv[1], offence, str(seconds)]
+        # An upload takes two seconds, and a worker has to be found first.
+        lasts = seconds * 2 if offence.endswith(("-worker", "-uploads")) else seconds
+        script = [sys.executable, sys.argv[0].replace("beside.py", "offenders.py"), sys.argv[1], offence, str(lasts)]
         with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as offender:
             output, errors = offender.communicate()
         times, failures, refusals = robots.clear()

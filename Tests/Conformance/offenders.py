@@ -268,16 +268,18 @@ def texts(fleet: Fleet) -> None:
 
 
 def telemetry_rows(fleet: Fleet) -> None:
+    report = text(1, "bad") + text(2, "b2") + b"".join(event(n) for n in range(4000))
     with fleet.channel("bad") as channel:
         while True:
-            call(channel, FLEET + "ReportTelemetry", text(1, "bad") + text(2, "b2") + b"".join(event(n) for n in range(90)))
+            call(channel, FLEET + "ReportTelemetry", report)
 
 
 def telemetry_bytes(fleet: Fleet) -> None:
-    with fleet.channel("bad") as channel:
+    picture = text(2, EPISODE) + text(3, "head") + number(4, int(time.time() * 1e9)) + text(5, b"\xff\xd8\xff" + b"j" * 30_000)
+    report = text(1, "bulk") + text(2, "b3") + b"".join(text(7, number(1, n) + picture) for n in range(1, 101))
+    with fleet.channel("operator") as channel:
         while True:
-            report = text(1, "bad") + text(2, "b3") + b"".join(event(n, "n" * 2000) for n in range(25))
-            call(channel, FLEET + "ReportTelemetry", report)
+            call(channel, FLEET + "ReportTelemetry", report, [("groot-robot", "bulk")])
 
 
 def empty_records(fleet: Fleet) -> None:
@@ -307,7 +309,7 @@ def many_streams(fleet: Fleet) -> None:
 
 
 def many_calls(fleet: Fleet) -> None:
-    opens(fleet, "operator", "/grpc.health.v1.Health/Watch", 10, ("groot-robot", "evil"), body=b"\0" * 5)
+    opens(fleet, "operator", "/grpc.health.v1.Health/Watch", 10, body=b"\0" * 5)
 
 
 # ---- Those who answer -------------------------------------------------------------------------------------------
@@ -420,13 +422,10 @@ def database(fleet: Fleet) -> None:
         done = subprocess.run([fleet.config["psql"], "-X", "-q", "-c", sql], capture_output=True, text=True, check=False)
         SAID["done" if done.returncode == 0 else done.stderr[:100]] += 1
 
-    for statements in (
-        ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"),
-        ("SET default_transaction_read_only = off; ALTER TABLE episodes RENAME TO elsewhere",),
-    ):
-        for statement in statements:
-            run(statement)
-        time.sleep(1)
+    for statement in ("ALTER TABLE events RENAME TO elsewhere", "ALTER SYSTEM SET default_transaction_read_only = on",
+                      "SELECT pg_reload_conf()"):  # fmt: skip
+        run(statement)
+        time.sleep(0.3)
     while True:
         with fleet.channel("bad") as channel:
             call(channel, FLEET + "ReportTelemetry", text(1, "bad") + text(2, "b5") + event(1))

@@ -201,6 +201,22 @@ struct DataPlaneTests {
         }
     }
 
+    /// Whatever the control plane answers, it is asked once: there is no other one to ask.
+    @Test
+    func whatTheControlPlaneSaysIsTheAnswer() async throws {
+        let control = ScriptedWorker("control")
+        let gateway = try await GatewayFixture(workers: [], control: try await control.start())
+        for code in 1...16 {
+            control.change { $0.behaviour = .status(code) }
+            let asked = control.requestCount
+            let response = try await gateway.infer(path: "/groot.v1.Fleet/RegisterRobot")
+            #expect(response.grpcStatus == "\(code)", "\(response.grpcStatus ?? "") \(response.grpcMessage)")
+            #expect(control.requestCount == asked + 1)
+        }
+        try await gateway.stop()
+        try await control.stop()
+    }
+
     @Test
     func aDrainingWorkerFinishesAndGetsNoMore() async throws {
         try await withGateway(2, overdue: .zero) { gateway, workers in

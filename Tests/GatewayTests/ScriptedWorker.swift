@@ -156,6 +156,8 @@ private final class ScriptedStream: HTTP2StreamHandler {
     private let worker: ScriptedWorker
     private let loop: any EventLoop
     private var path = ""
+    /// An inference, or a call of the control plane when it stands for that.
+    private var isWork: Bool { path == "/groot.v1.Inference/Infer" || path.hasPrefix("/groot.v1.Fleet/") }
     private var behaviour = ScriptedWorker.Behaviour.silent
 
     init(_ stream: HTTP2Stream, worker: ScriptedWorker, loop: any EventLoop) {
@@ -166,7 +168,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
 
     func received(headers: HTTP2Headers) {
         path = headers[":path"] ?? ""
-        guard path == "/groot.v1.Inference/Infer" else { return }
+        guard isWork else { return }
         worker.change {
             $0.requests.append(headers)
             $0.inHand += 1
@@ -189,8 +191,8 @@ private final class ScriptedStream: HTTP2StreamHandler {
     }
 
     func received(body: ByteBuffer) {
-        if path == "/groot.v1.Inference/Infer" { worker.change { $0.bytes += body.readableBytes } }
-        if case .stall = behaviour, path == "/groot.v1.Inference/Infer" { return }
+        if isWork { worker.change { $0.bytes += body.readableBytes } }
+        if case .stall = behaviour, isWork { return }
         stream.consumed(body.readableBytes)
     }
 
@@ -220,7 +222,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
                 return policy
             }
             answer(message: response)
-        case "/groot.v1.Inference/Infer":
+        case _ where isWork:
             if case .message = behaviour { return answer(framed: Array(worker.name.utf8)) }
             if case .script(let steps) = behaviour { return play(steps) }
             guard case .answer(let delay) = behaviour else { return }
@@ -235,7 +237,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
 
     func closed(_ closure: HTTP2StreamClosure) {
         if closure.cause == .reset, closure.code == .cancel { worker.change { $0.cancelled += 1 } }
-        if path == "/groot.v1.Inference/Infer" { worker.change { $0.inHand -= 1 } }
+        if isWork { worker.change { $0.inHand -= 1 } }
     }
 
     private func play(_ steps: [ScriptedWorker.Step]) {
@@ -276,7 +278,7 @@ private final class ScriptedStream: HTTP2StreamHandler {
         var trailers = HTTP2Headers([("grpc-status", "0")])
         let now = worker.now
         if now.namesGeneration { trailers.add("groot-generation", "\(now.generation)") }
-        if now.reportsLoad, path == "/groot.v1.Inference/Infer" {
+        if now.reportsLoad, isWork {
             trailers.add("endpoint-load-metrics", now.load(maxBatch: worker.maxBatch))
         }
         stream.send(trailers: trailers)

@@ -173,6 +173,30 @@ struct EmbeddedClusterTests {
         try FileManager.default.removeItem(atPath: socket)
     }
 
+    /// A directory that the server's user cannot enter: every try says so, and the first one after the repair works.
+    @Test(.enabled(if: geteuid() == 0, "only root runs the server as another user"))
+    func aDirectoryThatCannotBeEnteredIsNamedEveryTime() async throws {
+        let parent = TestCluster.temporaryDirectory("closed")
+        let files = FileManager.default
+        try files.createDirectory(atPath: parent, withIntermediateDirectories: true)
+        try files.setAttributes([.posixPermissions: 0o700], ofItemAtPath: parent)
+        let cluster = EmbeddedCluster(stateDirectory: parent + "/state", logger: Logger(label: "test"))
+        for _ in 0..<2 {
+            let error = await #expect(throws: StoreError.self) { try await cluster.run() }
+            #expect(error?.code == .stateDirectory)
+            #expect(error?.message.contains("whose parent directories others may enter") == true, "\(error as Any)")
+        }
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: parent)
+        let running = Task { try await cluster.run() }
+        let deadline = MonotonicInstant.now() + .seconds(30)
+        while cluster.serverProcess == nil, MonotonicInstant.now() < deadline {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(cluster.serverProcess != nil)
+        running.cancel()
+        _ = await running.result
+    }
+
     @Test func secondGatewayOnTheSameDirectoryIsRefused() async throws {
         let directory = TestCluster.temporaryDirectory("twice")
         try await withStore(.embedded(stateDirectory: directory)) { store in

@@ -24,7 +24,8 @@ struct OffenderRowsSerialTests {
         Row(offence: "slow-uploads", hears: ["status 0"]),
         Row(
             offence: "large-headers",
-            hears: ["RESOURCE_EXHAUSTED", "INTERNAL"],
+            // Some are just within what workers accept.
+            hears: ["OK", "RESOURCE_EXHAUSTED", "INTERNAL"],
             limits: ["worker-max-header-list-size"]
         ),
         Row(offence: "claims", hears: ["INVALID_ARGUMENT", "NOT_FOUND"]),
@@ -80,7 +81,7 @@ struct OffenderRowsSerialTests {
     }
 
     /// Seconds of each offence.
-    private static let seconds = 2.5
+    private static let seconds = 2.0
     /// An answer as fast as this is never late; two processors do all of it at once.
     private static let floor = 0.4
 

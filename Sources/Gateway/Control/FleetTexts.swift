@@ -78,7 +78,7 @@ extension Groot_V1_ReportTelemetryRequest: FleetRequest {
         [1, 2],
         inside: [
             3: TextFields([2, 3, 5, 6, 19, 20, 25]), 4: TextFields([2]), 5: TextFields([2, 4, 5, 6]),
-            7: TextFields([2, 4]),
+            7: TextFields([2, 3]),
         ]
     )
 }

@@ -208,7 +208,7 @@ final class Attempt: HTTP2StreamHandler {
 
     private func end(_ ending: OutcomeTable.Ending, _ status: GRPCStatus, load: WorkerLoad? = nil) {
         guard !isOver else { return }
-        let verdict = OutcomeTable.verdict(ending)
+        let verdict = ticket == nil ? OutcomeTable.controlVerdict(ending) : OutcomeTable.verdict(ending)
         if verdict.fault == .elsewhere { upstream.disowned() }
         let request = request
         settle(verdict.outcome, load)

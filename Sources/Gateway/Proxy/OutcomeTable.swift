@@ -67,6 +67,12 @@ enum OutcomeTable {
         }
     }
 
+    /// There is one control plane: what it says is the answer, and asking it again at once costs it the same again.
+    static func controlVerdict(_ ending: Ending) -> Verdict {
+        if case .status = ending { return verdict(.nobody) }
+        return verdict(ending)
+    }
+
     /// The statuses of gRPC, 0 to 16; every other number, and none, is the worker's.
     static func fault(ofStatus code: Int?) -> Fault {
         switch code {
