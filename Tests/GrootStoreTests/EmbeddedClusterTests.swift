@@ -31,22 +31,6 @@ struct EmbeddedClusterTests {
         }
     }
 
-    /// What prevented the start is said again by the next try, which does not find the lock of the first.
-    @Test(.enabled(if: getuid() == 0, "another account than the server's decides who may enter"))
-    func aStartThatFailedHoldsNothing() async throws {
-        let closed = TestCluster.temporaryDirectory("closed")
-        try FileManager.default.createDirectory(
-            atPath: closed,
-            withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700]
-        )
-        let cluster = EmbeddedCluster(stateDirectory: closed + "/state", logger: Logger(label: "test"))
-        for _ in 0..<2 {
-            let error = await #expect(throws: StoreError.self) { try await cluster.run() }
-            #expect(error.map { "\($0)".contains("others may enter") } == true, "\(error as Any)")
-        }
-    }
-
     /// The server is killed three times while batches are written and repeated as an agent would.
     @Test func everyAcknowledgedRecordSurvivesKill9ExactlyOnce() async throws {
         let directory = TestCluster.temporaryDirectory("kill9")
