@@ -5,7 +5,8 @@
     fake_robot.py joystick       a node that commands the arms, too, 50 times a second
     fake_robot.py ghost          a second publisher of the joint state
 
-Faults, each of them also as `later:FAULT`, from the tenth command of the agent on, or with `later=FILE` while FILE is there: `degrees`, `zeros`, `reordered` (velocities
+Faults, each of them also as `later:FAULT`, from the fiftieth command of the agent on, or with `later=FILE` while
+FILE is there: `degrees`, `zeros`, `reordered` (velocities
 before positions, same type name), `offset=SECONDS` and `zero_stamps` and `frozen_stamps` of the joint state, `outlier` (one joint
 message from the future), `step=SECONDS` (the clock is set), `stuck` (the last joint message again and again), `no_claws`,
 `deaf` (no controller), `bgr8`, `png`, `mono8` (head camera), `freeze` (the arms stay where they are), `lag=RAD` (the first joint
@@ -188,7 +189,7 @@ class Robot:
             if self.trace:
                 self.trace.write(" ".join("%.6f" % angle for angle in angles) + "\n")
                 self.trace.flush()
-            if len(self.arrivals) == 10:
+            if len(self.arrivals) == 50:
                 self.faults.begin()
 
     def claw_commanded(self, command):
