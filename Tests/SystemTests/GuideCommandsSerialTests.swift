@@ -90,6 +90,12 @@ struct GuideCommandsSerialTests {
         for flag in ["--action-chunk-size 20", "--fps 30", "--ckpt-path /path/to/your/checkpoint"] {
             #expect(try strict.logText().contains(flag), "\(strict.lastLines())")
         }
+        // While a worker is away, what nobody serves may still come: that is waited for. With all of them there it is wrong.
+        let second = try fleet.fixture.startWorker(1)
+        try await eventually(within: .seconds(60), "both workers are up: \(second.lastLines())") {
+            let state = await fleet.fixture.get(port: fleet.fixture.gatewayAdmin, "/state")
+            return state?.contains(#""up":true"#) == true && state?.contains(#""up":false"#) == false
+        }
         let started = ContinuousClock.now
         let wrong = try await fleet.run(
             "wrong",
@@ -101,7 +107,7 @@ struct GuideCommandsSerialTests {
         #expect(try wrong.logText().contains("served are: groot-mini"), "\(wrong.lastLines())")
 
         // A clean end logs no error, in any process of the fleet.
-        for process in [fleet.simulator, fleet.worker, fleet.gateway] {
+        for process in [fleet.simulator, fleet.worker, second, fleet.gateway] {
             process.terminate()
             try await eventually(within: .seconds(30), "\(process.name) ends") { !process.isRunning }
             #expect(process.exitCode == 0, "\(process.lastLines())")
