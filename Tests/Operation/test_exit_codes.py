@@ -36,7 +36,7 @@ def table():
 
 
 def recording():
-    """An MCAP file with one joint message of a simulated robot: enough to be replayed."""
+    """An MCAP file with one joint message and one command of a simulated robot: enough to be replayed."""
     def text(words):
         return struct.pack("<I", len(words)) + words.encode()
 
@@ -45,11 +45,15 @@ def recording():
 
     angles = struct.pack("<I20d", 20, *[0.1] * 20)
     joints = struct.pack("<4I2I", 1, 5, 0, 0, 5, 0) + angles + struct.pack("<3I", 0, 0, 0) + struct.pack("<13d", *[0.0] * 13) + struct.pack("<4I", 0, 0, 0, 0)
+    command = struct.pack("<4I2I", 1, 5, 0, 0, 0, 14) + struct.pack("<14d", *[0.0] * 14) + struct.pack("<2I", 0, 0)
     return b"".join([
         b"\x89MCAP0\r\n",
         record(3, struct.pack("<H", 1) + text("kuavo_msgs/sensorsData") + text("ros1msg") + text("")),
         record(4, struct.pack("<HH", 1, 1) + text("/sensors_data_raw") + text("ros1") + struct.pack("<I", 0)),
         record(5, struct.pack("<HIQQ", 1, 1, 5_000_000_000, 5_000_000_000) + joints),
+        record(3, struct.pack("<H", 2) + text("sensor_msgs/JointState") + text("ros1msg") + text("")),
+        record(4, struct.pack("<HH", 2, 2) + text("/kuavo_arm_traj") + text("ros1") + struct.pack("<I", 0)),
+        record(5, struct.pack("<HIQQ", 2, 1, 5_010_000_000, 5_010_000_000) + command),
     ])
 
 

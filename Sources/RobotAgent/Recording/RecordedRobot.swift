@@ -77,7 +77,7 @@ struct RecordedRobot {
         commands.sort { $0.time < $1.time }
         guard !inputs.isEmpty, !commands.isEmpty else {
             throw AgentError(
-                .usage,
+                .badRecording,
                 "\(file.path) holds no observation or no command of robot \(profile.name) "
                     + "(\(profile.topics.jointState), \(profile.topics.armCommand))"
             )
