@@ -54,4 +54,26 @@ struct DescriptionWatchTests {
         watch.failed()
         #expect(watch.said("2", at: at(1500)) == true)
     }
+
+    /// The answer on its way may be older than what the worker just disowned: it is asked again.
+    @Test(arguments: [false, true])
+    func aCheckpointDisownedWhileItIsAskedIsAskedForAgain(wasKnown: Bool) {
+        var watch = DescriptionWatch()
+        var now = MonotonicInstant.now()
+        watch.connected()
+        if wasKnown {
+            _ = watch.asked(at: now)
+            _ = watch.answered()
+            now = now.advanced(by: DescriptionWatch.interval)
+        }
+        _ = watch.asked(at: now)
+        let isDueAtOnce = watch.disowned(at: now)
+        #expect(!isDueAtOnce)
+        _ = watch.answered()
+        now = now.advanced(by: DescriptionWatch.pause)
+        #expect(watch.isDue(at: now))
+        _ = watch.asked(at: now)
+        _ = watch.answered()
+        #expect(!watch.isDue(at: now.advanced(by: DescriptionWatch.pause)))
+    }
 }

@@ -21,6 +21,8 @@ struct DescriptionWatch: Sendable {
     private var latest: String?
     /// The question under way, with the set that was known then.
     private var asking: String??
+    /// It disowned a checkpoint while that question was under way: the answer may be older.
+    private var isAnswerDoubted = false
     private var askedAt = MonotonicInstant.distantPast
 
     /// A new connection: perhaps a new worker.
@@ -39,6 +41,7 @@ struct DescriptionWatch: Sendable {
     /// It does not have a checkpoint that it should have; true when it should be asked.
     mutating func disowned(at now: MonotonicInstant) -> Bool {
         if case .known = state { state = .doubted }
+        if asking != nil { isAnswerDoubted = true }
         return isDue(at: now)
     }
 
@@ -54,6 +57,7 @@ struct DescriptionWatch: Sendable {
     mutating func asked(at now: MonotonicInstant) -> Bool {
         guard asking == nil else { return false }
         asking = .some(latest)
+        isAnswerDoubted = false
         askedAt = now
         return true
     }
@@ -61,7 +65,7 @@ struct DescriptionWatch: Sendable {
     /// It described itself; true when it is the first time on this connection.
     mutating func answered() -> Bool {
         defer {
-            state = .known(asking ?? nil)
+            state = isAnswerDoubted ? .doubted : .known(asking ?? nil)
             asking = nil
         }
         return state == .unknown

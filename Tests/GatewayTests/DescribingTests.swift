@@ -6,7 +6,7 @@ import Testing
 
 /// Checkpoints that come and go while workers are connected, and that the control plane hears of all of them.
 @Suite(.timeLimit(.minutes(1)), .serialized)
-struct DescribingSerialTests {
+struct DescribingTests {
     private func withGateway(
         namesGeneration: Bool,
         _ body: (GatewayFixture, [ScriptedWorker]) async throws -> Void
